@@ -1,0 +1,1 @@
+"""A POSIX view without FUSE: where tree, reading and writing meet."""

@@ -1,0 +1,1 @@
+"""Dirty bytes and pending changes on their way to the bucket: staging, plans, uploads, intents, the executor."""
