@@ -266,7 +266,8 @@ def test_carrying_a_plan_out_gives_exactly_the_bytes(
     grid = Grid(8, TINY)
     done, offset = {}, 0
     if early is not None:
-        while offset < min(size, grid.reach) and (cell := grid.cell(offset)):
+        while offset < min(size, grid.reach):
+            cell = grid.cell(offset)
             offset = cell.stop
             if cell.number in early and offset <= size:
                 done[cell.number] = Range(cell.start, cell.stop)
