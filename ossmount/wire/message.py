@@ -108,12 +108,12 @@ class Response:
 
 def encode_key(key: str) -> str:
     """Percent-encode *key* for a path: UTF-8, everything but ``A-Za-z0-9-_.~/``."""
-    return quote(key, safe="/~")
+    return quote(key, safe="/~", errors="surrogateescape")
 
 
 def encode_value(value: str) -> str:
     """Percent-encode a query name or value: UTF-8, a slash and a space too (``%2F``, ``%20``)."""
-    return quote(value, safe="~")
+    return quote(value, safe="~", errors="surrogateescape")
 
 
 def encode_query(query: Mapping[str, str | None]) -> str:

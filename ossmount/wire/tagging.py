@@ -1,0 +1,59 @@
+"""What may be done with an object, and its tags: Put/GetObjectACL, Put/Get/DeleteObjectTagging.
+
+Source: API reference, the pages called like the operations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import xml
+from .message import Headers, Request, Response
+from .models import AccessControl, Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def put_object_acl(bucket: str, key: str, acl: str) -> Request:
+    """Set the ACL of *key*: ``default``, ``private``, ``public-read`` or ``public-read-write``."""
+    headers = Headers({"x-oss-object-acl": acl})
+    return Request("PUT", bucket, key, {"acl": None}, headers, operation="PutObjectACL")
+
+
+def get_object_acl(bucket: str, key: str) -> Request:
+    """Ask for the ACL of *key*."""
+    return Request("GET", bucket, key, {"acl": None}, operation="GetObjectACL")
+
+
+def parse_get_acl(response: Response) -> AccessControl:
+    """Read the answer to GetObjectACL and GetBucketAcl."""
+    root = xml.parse(response.body, "AccessControlPolicy")
+    grant = root.findtext("AccessControlList/Grant")
+    if not grant:
+        raise ValueError("an ACL without a grant")
+    return AccessControl(grant, Owner(root.findtext("Owner/ID") or "", root.findtext("Owner/DisplayName") or ""))
+
+
+def put_object_tagging(bucket: str, key: str, tags: Mapping[str, str]) -> Request:
+    """Replace the tags of *key*."""
+    elements = [xml.wrap("Tag", [xml.tag("Key", name), xml.tag("Value", value)]) for name, value in tags.items()]
+    body = xml.document("Tagging", [xml.wrap("TagSet", elements)])
+    headers = Headers({"content-type": "application/xml"})
+    return Request("PUT", bucket, key, {"tagging": None}, headers, body, operation="PutObjectTagging")
+
+
+def get_object_tagging(bucket: str, key: str) -> Request:
+    """Ask for the tags of *key*."""
+    return Request("GET", bucket, key, {"tagging": None}, operation="GetObjectTagging")
+
+
+def parse_get_object_tagging(response: Response) -> dict[str, str]:
+    """Read the tags by name."""
+    root = xml.parse(response.body, "Tagging")
+    return {xml.text_of(tag, "Key"): xml.text_of(tag, "Value") for tag in root.iterfind("TagSet/Tag")}
+
+
+def delete_object_tagging(bucket: str, key: str) -> Request:
+    """Remove all tags of *key*."""
+    return Request("DELETE", bucket, key, {"tagging": None}, operation="DeleteObjectTagging")
