@@ -132,6 +132,8 @@ class Defaults:
             mask = self.dir_mask
         else:
             mask = self.file_mask
+        if not mask and self.force_uid is None and self.force_gid is None:
+            return attributes
         return replace(
             attributes,
             mode=attributes.mode & ~mask,
@@ -276,8 +278,13 @@ def from_head(head: ObjectHead, defaults: Defaults, *, directory: bool) -> Attri
 
 def from_summary(summary: ObjectSummary, defaults: Defaults) -> Attributes:
     """Give what the mount shows of an object, from an entry of LIST: all but what is in its metadata."""
-    kind = kind_of({}, type_=summary.type, directory=summary.key.endswith("/"))
-    return from_meta({}, summary.last_modified, defaults, kind=kind)
+    # Listings are long, so this is no detour by way of empty metadata.
+    if summary.key.endswith("/"):
+        kind = Kind.DIRECTORY
+    else:
+        kind = Kind.SYMLINK if summary.type == SYMLINK_TYPE else Kind.FILE
+    time = int(summary.last_modified * 1000) * 10**6
+    return defaults.shown(Attributes(kind, defaults.mode_of(kind), defaults.uid, defaults.gid, time, time, time))
 
 
 def is_directory_object(head: ObjectHead) -> bool:
