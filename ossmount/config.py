@@ -347,11 +347,11 @@ def _directories(environ: Mapping[str, str]) -> dict[str, Path]:
     }
 
 
-def parse_mount_options(words: str) -> tuple[dict[str, object], tuple[str, ...]]:
+def parse_mount_options(words: str, *, sloppy: bool = False) -> tuple[dict[str, object], tuple[str, ...]]:
     r"""Read the value of one `-o`: comma-separated `name` or `name=value`, a comma in a value written `\,`.
 
     Returns the options by name, and the words that are the kernel's to honour.  The words of fstab(5) that are for
-    mount(8) or systemd are accepted and dropped.  Raises ConfigError for an unknown word.
+    mount(8) or systemd are accepted and dropped.  Raises ConfigError for an unknown word, unless *sloppy* (mount -s).
     """
     found: dict[str, object] = {}
     kernel: list[str] = []
@@ -362,7 +362,12 @@ def parse_mount_options(words: str) -> tuple[dict[str, object], tuple[str, ...]]
         elif name in _KERNEL_WORDS:
             kernel.append(name)
         elif name and name not in _FSTAB_WORDS and not name.startswith(("x-", "X-")):
-            option = _find(name, "in -o")
+            try:
+                option = _find(name, "in -o")
+            except ConfigError:
+                if sloppy:
+                    continue
+                raise
             if not equals and not option.is_flag:
                 raise ConfigError(f"option {name} in -o needs a value: {name}={option.metavar}")
             found[option.name] = value if equals else True

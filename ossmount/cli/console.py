@@ -1,0 +1,43 @@
+"""What the commands share in speaking to a person: two consoles, one kind of failure, and amounts a person can read."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Failure(click.ClickException):
+    """The command cannot do what it was asked; its text is the one line a person gets, and the status is 1."""
+
+    def show(self, file: object = None) -> None:
+        """Print the line on stderr."""
+        click.echo(f"ossmount: {self.format_message()}", err=True)
+
+
+class WrongUsage(Failure):
+    """The command was asked in a wrong way; the status is 2."""
+
+    exit_code = 2
+
+
+def amount(size: float) -> str:
+    """*size* bytes in the largest binary unit that leaves a number of at least 1."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def span(seconds: float) -> str:
+    """*seconds* in the two largest units that say something."""
+    parts = []
+    left = int(seconds)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, length)
+        if number:
+            parts.append(f"{number}{unit}")
+    return " ".join(parts[:2]) or "0s"

@@ -1,0 +1,118 @@
+"""The entry points `ossmount` and `mount.ossmount`.
+
+`ossmount BUCKET MOUNTPOINT` is `ossmount mount BUCKET MOUNTPOINT`: what does not begin with the name of a command is a
+bucket to mount.  A command's module is imported when the command is called, since the server's and the mount's
+libraries take longer to import than `ossmount status` takes to run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import __version__
+from .console import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The commands: the module, the name in it, and a line for the overview.
+_COMMANDS = {
+    "mount": ("mount", "mount", "Mount a bucket: what is done when no command is named."),
+    "umount": ("admin", "umount", "Unmount, once every change is complete in OSS."),
+    "flush": ("admin", "flush", "Wait until every change made so far is complete in OSS."),
+    "status": ("status", "status", "Show the running mounts, or one in detail."),
+    "serve": ("serve", "serve", "Run the embedded OSS server."),
+}
+
+
+class Commands(click.Group):
+    """A group that knows its commands by name before it imports them, and takes `mount` to be meant by default."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order in which a person needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command called *cmd_name*."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f".{module}", __package__), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `mount` before what names no command."""
+        own = {name for option in self.get_params(ctx) for name in option.opts}
+        if args and args[0] not in own and args[0] not in _COMMANDS:
+            args = ["mount", *args]
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The main form is shown first."""
+        return ["BUCKET[:PREFIX] MOUNTPOINT [OPTIONS]  |  COMMAND ..."]
+
+
+@click.group(cls=Commands, name="ossmount", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="ossmount %(version)s")
+def cli() -> None:
+    """Mount an Alibaba Cloud OSS bucket as a filesystem.
+
+    See `ossmount mount --help` for the options of a mount.
+    """
+
+
+def main() -> None:
+    """Run `ossmount`; exits with 0, 1 when it failed, 2 when it was asked in a wrong way."""
+    cli(prog_name="ossmount")
+
+
+@click.command(name="mount.ossmount", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("source", metavar="BUCKET[:PREFIX]")
+@click.argument("mountpoint", metavar="MOUNTPOINT")
+@click.option(
+    "-o", "mount_options", multiple=True, metavar="NAME[=VALUE],...", help="Options, those of fstab included."
+)
+@click.option("-f", "fake", is_flag=True, help="Check, but do not mount.")
+@click.option("-n", "_no_mtab", is_flag=True, help="Accepted: there is no mtab to leave alone.")
+@click.option("-s", "sloppy", is_flag=True, help="Pass over unknown options.")
+@click.option("-v", "_verbose", is_flag=True, help="Accepted.")
+@click.option("-t", "_kind", metavar="TYPE", help="Accepted.")
+@click.option("-N", "namespace", metavar="NAMESPACE", help="Refused: enter the namespace first.")
+def mount_command_of_fstab(
+    source: str,
+    mountpoint: str,
+    mount_options: tuple[str, ...],
+    fake: bool,
+    sloppy: bool,
+    namespace: str | None,
+    **_: object,
+) -> None:
+    """Mount what a line of /etc/fstab says, as mount(8) calls it."""
+    from .mount import mount_with
+
+    if namespace:
+        raise Failure("-N is not supported: run mount inside that namespace (nsenter)")
+    mount_with(source, mountpoint, mount_options, {}, sloppy=sloppy, fake=fake)
+
+
+def mount_helper() -> None:
+    """Run `mount.ossmount`, which mount(8) calls for lines of type `ossmount` in fstab."""
+    mount_command_of_fstab(prog_name="mount.ossmount")
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """All commands with their names, for the documents and the tests."""
+    context = click.Context(cli)
+    for name in _COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield name, command
