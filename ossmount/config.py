@@ -211,6 +211,11 @@ class Config:
         return self.state_dir / self._own_name()
 
     @property
+    def control(self) -> Path:
+        """The socket where commands reach this mount (`ossmount.control`)."""
+        return self.state / "control"
+
+    @property
     def cache(self) -> Path:
         """This bucket's own directory below `cache_dir`."""
         assert self.cache_dir is not None

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import fcntl
 import json
 import logging
 import os
 import signal
 import socket
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from ..config import ConfigError
-from ..control import ControlError
+from ..control import ControlError, Registration, register
 from . import logs
 from .console import Failure
 from .embedded import embedded_server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from ..config import Config
 
@@ -137,6 +139,8 @@ def _serve(config: Config, ready: Callable[[], None], run: Run | None) -> None:
     logs.configure(config)
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as cleanup:
+        cleanup.enter_context(_claim(config))
+        cleanup.enter_context(_registered(config))
         if config.foreground:
             stacks = sys.stderr
         else:
@@ -145,6 +149,37 @@ def _serve(config: Config, ready: Callable[[], None], run: Run | None) -> None:
         cleanup.callback(faulthandler.unregister, signal.SIGUSR1)
         config = cleanup.enter_context(embedded_server(config))
         trio.run(partial(run, config, ready=ready))
+
+
+@contextlib.contextmanager
+def _claim(config: Config) -> Iterator[None]:
+    """Hold the state directory: two mounts would carry out each other's changes."""
+    with open(config.state / "lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            raise Failure(
+                f"{config.source} is mounted already, by {holder}. A second mount needs a --state-dir of its own"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} at {config.mountpoint}\n")
+        lock.flush()
+        yield
+
+
+def _registered(config: Config) -> contextlib.AbstractContextManager[None]:
+    registration = Registration(
+        mountpoint=os.path.realpath(config.mountpoint),
+        source=config.source,
+        pid=os.getpid(),
+        socket=str(config.control),
+        started=time.time(),
+        log=logs.destination(config),
+    )
+    assert config.runtime_dir is not None
+    return register(config.runtime_dir, registration)
 
 
 def _detach_output(config: Config) -> None:
