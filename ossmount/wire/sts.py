@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def string_to_sign(method: str, parameters: Mapping[str, str]) -> str:
-    """Return what is signed: the method, the path and the sorted *parameters* (without ``Signature``), encoded twice."""
+    """Return what is signed: method, path and the sorted *parameters* (without ``Signature``), encoded twice."""
     query = "&".join(f"{encode_value(name)}={encode_value(parameters[name])}" for name in sorted(parameters))
     return f"{method}&{encode_value('/')}&{encode_value(query)}"
 
