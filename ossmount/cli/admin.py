@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..config import ConfigError, runtime_dir
 from ..control import ControlError, NotRunning, Registration, find, forget
-from .console import Failure, WrongUsage, amount, err, out
+from .console import Failure, WrongUsage, amount, err
 from .mount import fuse_mounts
 
 _runtime_option = click.option(
@@ -46,7 +46,7 @@ def flush(mountpoint: str, runtime: str | None) -> None:
     except KeyboardInterrupt:
         raise Failure("interrupted: the changes go on being carried out in the background") from None
     _complain(result)
-    out.print(f"{mountpoint}: every change is in OSS")
+    click.echo(f"{mountpoint}: every change is in OSS")
 
 
 @click.command()
@@ -101,7 +101,8 @@ def _complain(result: Mapping[str, Any], consequence: str = "") -> None:
     if not failed:
         return
     for one in failed:
-        err.print(f"  {one.get('path', '?')}: {one.get('error', 'failed')}" if isinstance(one, Mapping) else f"  {one}")
+        line = f"{one.get('path', '?')}: {one.get('error', 'failed')}" if isinstance(one, Mapping) else str(one)
+        click.echo(f"  {line}", err=True)
     text = "1 change" if len(failed) == 1 else f"{len(failed)} changes"
     raise Failure(f"{text} could not be carried out" + (f"; {consequence}" if consequence else ""))
 
@@ -146,7 +147,7 @@ def _unmount(place: str, lazy: bool) -> None:
     complaint = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
     if "busy" in complaint[0].lower():
         raise Failure(f"{place} is busy: programs have files open there (fuser -vm {place} shows them). Or use --lazy")
-    raise Failure(f"{place} could not be unmounted: {complaint[0]}")
+    raise Failure(f"{place} could not be unmounted: {complaint[0].removeprefix(command[0] + ': ')}")
 
 
 @contextlib.contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 from rich.console import Console
 
-out = Console(highlight=False)
+# Where nobody watches, somebody parses: there a row must stay a line.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 err = Console(stderr=True, highlight=False)
 
 

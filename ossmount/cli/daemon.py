@@ -204,8 +204,11 @@ def notify_systemd(state: str) -> None:
 
 def reason(exc: BaseException) -> str:
     """One line on *exc* for a person: what went wrong, with what, and what to do."""
-    from ..fs.errors import explain
+    from ..fs.errors import blamed, explain
 
-    if isinstance(exc, ConfigError | ControlError):
-        return str(exc)
+    cause = blamed(exc)
+    if isinstance(cause, ConfigError | ControlError):
+        return str(cause)
+    if isinstance(cause, OSError) and cause.strerror:
+        return f"{cause.filename}: {cause.strerror}" if cause.filename else cause.strerror
     return explain(exc)

@@ -69,7 +69,9 @@ def check_mountpoint(config: Config, mountinfo: Path = Path("/proc/self/mountinf
             )
         if not stat.S_ISDIR(os.stat(place).st_mode):
             raise Failure(f"{place} is not a directory")
-        if not config.nonempty and any(os.scandir(place)):
+        with os.scandir(place) as entries:
+            occupied = next(entries, None) is not None
+        if occupied and not config.nonempty:
             raise Failure(f"{place} is not empty. Mount elsewhere, or hide what is there with --nonempty")
         if os.geteuid() != 0 and not os.access(place, os.W_OK):
             raise Failure(f"{place} is not yours to mount on: you must be allowed to write there")

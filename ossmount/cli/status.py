@@ -31,11 +31,11 @@ def status(mountpoint: str | None, as_json: bool, runtime: str | None) -> None:
     if mountpoint is None:
         mounts = [(mount, _ask(mount)) for mount in registrations(directory)]
         if as_json:
-            print(json.dumps([_facts(mount, answer) for mount, answer in mounts], indent=2))
+            click.echo(json.dumps([_facts(mount, answer) for mount, answer in mounts], indent=2))
         elif mounts:
             out.print(_overview(mounts))
         else:
-            out.print("no ossmount of this user is running")
+            click.echo("no ossmount of this user is running")
         return
     try:
         mount = find(directory, mountpoint)
@@ -43,7 +43,7 @@ def status(mountpoint: str | None, as_json: bool, runtime: str | None) -> None:
         raise Failure(str(exc)) from None
     answer = _ask(mount)
     if as_json:
-        print(json.dumps(_facts(mount, answer), indent=2))
+        click.echo(json.dumps(_facts(mount, answer), indent=2))
     else:
         out.print(_details(_facts(mount, answer)))
     if "problem" in answer:

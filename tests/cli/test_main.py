@@ -1,0 +1,70 @@
+"""What a person types, and what comes back."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ossmount import __version__
+from ossmount.cli.main import commands
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_help_and_version_are_quick_to_say(ossmount: Program) -> None:
+    assert ossmount("--version").stdout == f"ossmount {__version__}\n"
+    shown = ossmount("-h")
+    assert shown.returncode == 0
+    for name in ("BUCKET[:PREFIX] MOUNTPOINT", "mount", "umount", "flush", "status", "serve"):
+        assert name in shown.stdout
+    assert "--commit background|close" in ossmount("mount", "--help").stdout
+
+
+def test_every_command_explains_itself() -> None:
+    names = dict(commands())
+
+    assert list(names) == ["mount", "umount", "flush", "status", "serve"]
+    for name, command in names.items():
+        assert command.help, name
+
+
+def test_what_names_no_command_is_a_bucket_to_mount(ossmount: Program, tmp_path: Path) -> None:
+    for args in (["bucket", "--region", "x"], ["-f", "bucket", "--region", "x"], ["mount", "bucket", "--region", "x"]):
+        result = ossmount(*args, tmp_path / "absent")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == (
+            f"ossmount: there is no directory {tmp_path}/absent. Make it: mkdir -p {tmp_path}/absent\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["bucket", "mnt"], "which service?"),
+        (["Bad_Name", "mnt", "--region", "x"], "no bucket name"),
+        (["bucket", "--region", "x"], "no mountpoint"),
+        (["bucket", "mnt", "-o", "memry=1"], "did you mean memory"),
+        (["bucket", "mnt", "--memory", "lots"], "option memory on the command line: cannot use 'lots'"),
+        (["bucket", "mnt", "--frobnicate"], "No such option"),
+        (["umount"], "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_status_2(ossmount: Program, args: list[str], complaint: str) -> None:
+    result = ossmount(*args)
+
+    assert result.returncode == 2
+    assert complaint in result.stderr
+
+
+def test_the_helper_of_mount_understands_fstab(ossmount: Program, place: Path, tmp_path: Path) -> None:
+    options = "rw,_netdev,nofail,x-systemd.automount,region=cn-hangzhou,allow_other"
+
+    # A region that is not asked: -f stops after the checks.
+    assert ossmount("bucket", place, "-f", "-n", "-v", "-o", options, entry="mount_helper").returncode == 0
+    assert ossmount("bucket", place, "-f", "-o", options + ",memry", entry="mount_helper").returncode == 2
+    assert ossmount("bucket", place, "-sf", "-o", options + ",memry", entry="mount_helper").returncode == 0
+    refused = ossmount("bucket", place, "-N", "net", "-o", options, entry="mount_helper")
+    assert (refused.returncode, "nsenter" in refused.stderr) == (1, True)
