@@ -348,13 +348,13 @@ def merge_meta(old_meta: Mapping[str, str], attributes: Attributes, defaults: De
     return meta
 
 
-def check_budget(meta: Mapping[str, str]) -> None:
-    """Check that *meta* fits into the 8 KB that OSS gives to the user metadata of an object.
+def check_budget(meta: Mapping[str, str], *, room: int = 0) -> None:
+    """Check that *meta* and *room* bytes more fit into the 8 KB that OSS gives to the user metadata of an object.
 
     Raises:
         OSError: ENOSPC, as ``setxattr(2)`` has it when a filesystem has no room left for attributes.
     """
-    size = meta_size(meta)
+    size = meta_size(meta) + room
     if size > metadata.MAX_SIZE:
         raise OSError(errno.ENOSPC, f"the metadata has {size} bytes, OSS takes {metadata.MAX_SIZE}")
 
@@ -377,11 +377,6 @@ def carried_headers(head: ObjectHead | SymlinkResult) -> dict[str, str]:
 # --- symbolic links --------------------------------------------------------------------------------------------------
 
 
-def _percent_decoded(value: str) -> bytes:
-    # wire.metadata has decoded what looked like its own work; the text as it travelled is what was percent-encoded.
-    return unquote_to_bytes(metadata.encode_value(value))
-
-
 def _symlink_form(meta: Mapping[str, str]) -> str | None:
     form, colon, _ = meta.get(META_SYMLINK, "").partition(":")
     return form if colon and form in ("header", "body") else None
@@ -395,12 +390,10 @@ def symlink_text(meta: Mapping[str, str]) -> bytes | None:
     """Give the text of a symbolic link that is kept in its metadata, or None where there is none."""
     if _symlink_form(meta) != "header":
         return None
-    _, _, rest = meta[META_SYMLINK].partition(":")
-    length, colon, encoded = rest.partition(":")
-    if not colon or not _DECIMAL.fullmatch(length):
-        return None
-    text = _percent_decoded(encoded)
-    return text if _is_text(text) else None
+    # What was percent-encoded is the whole value as it travelled; wire.metadata may have decoded some of it.
+    _, length, encoded = [*metadata.encode_value(meta[META_SYMLINK]).split(":", 2), ""][:3]
+    text = unquote_to_bytes(encoded)
+    return text if _DECIMAL.fullmatch(length) and _is_text(text) else None
 
 
 def symlink_meta(text: bytes) -> dict[str, str]:
