@@ -160,6 +160,13 @@ def test_user_metadata_of_others_are_attributes() -> None:
     assert get_xattr(meta, b"user.project") == "目录".encode()
 
 
+def test_a_name_that_is_no_text_is_kept_and_not_shown() -> None:
+    meta = encoded({"user.\ud800": "YQ==", "user.a": "YQ=="})
+
+    assert list_xattrs(meta) == [b"user.a"]
+    assert remove_xattr(set_xattr(meta, b"user.b", b""), b"user.b") == meta
+
+
 @pytest.mark.parametrize("value", ["not json", "[1,2]", "7", "%7B", "[" * 7000, "{" * 100])
 def test_somebody_elses_xattr_header_is_never_overwritten(value: str) -> None:
     meta = {"xattr": value}
