@@ -1,6 +1,7 @@
 """The server's half of `wire.buckets`: buckets and what is known of them.
 
-Source: API reference, PutBucket, GetBucketInfo, GetBucketLocation, GetBucketStat, GetBucketVersioning, ListLiveChannel, DescribeRegions.
+Source: API reference, PutBucket, GetBucketInfo, GetBucketLocation, GetBucketStat, GetBucketVersioning, ListLiveChannel,
+DescribeRegions.
 """
 
 from __future__ import annotations

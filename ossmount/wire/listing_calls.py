@@ -1,7 +1,7 @@
 """The server's half of `wire.listing`: listings of objects, uploads and buckets, and DeleteMultipleObjects.
 
-Names in lists travel percent-encoded when the client asks for ``encoding-type=url``; without, a key with control characters gives a
-document nobody can parse, as it does with OSS.
+Names in lists travel percent-encoded when the client asks for ``encoding-type=url``; without, a key with control
+characters gives a document nobody can parse, as it does with OSS.
 
 Source: API reference, GetBucket (ListObjects), ListObjectsV2, ListMultipartUploads, DeleteMultipleObjects, GetService.
 """
@@ -33,7 +33,7 @@ MAX_DELETE_KEYS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListCall:
-    """ListObjects and ListObjectsV2: *marker* is exclusive in either; *token* tells that it came in a continuation token."""
+    """ListObjects and ListObjectsV2: *marker* is exclusive in either, be it of *start_after* or *token*."""
 
     prefix: str
     marker: str
@@ -72,7 +72,7 @@ def read_encoding(request: Request) -> bool:
     Raises:
         InvalidArgument: some other encoding is wanted.
     """
-    encoding = request.query.get("encoding-type") or request.headers.get("encoding-type")
+    encoding = request.query.get("encoding-type") or request.headers.get("encoding-type", "")
     if encoding not in ("", "url"):
         raise argument("Invalid Encoding Method specified in Request.", "encoding-type", encoding)
     return encoding == "url"

@@ -73,7 +73,7 @@ def read_upload_part(request: Request) -> PartCall:
     if "x-oss-copy-source" not in request.headers:
         return PartCall(upload_id=upload_id, number=number)
     span = None
-    if text := request.headers.get("x-oss-copy-source-range"):
+    if text := request.headers.get("x-oss-copy-source-range", ""):
         match = _RANGE.fullmatch(text)
         if match is None or int(match[1]) > int(match[2]):
             raise argument("The range of the copy source is invalid.", "x-oss-copy-source-range", text)
@@ -91,7 +91,7 @@ def read_complete_multipart_upload(request: Request) -> CompleteCall:
     """
     parts: list[tuple[int, str]] | None = None
     body = request.body or b""
-    if request.headers.get("x-oss-complete-all").lower() == "yes":
+    if request.headers.get("x-oss-complete-all", "").lower() == "yes":
         if body:
             raise InvalidArgument("The body must be empty with x-oss-complete-all.", ec="0042-00000216")
     else:
@@ -112,7 +112,7 @@ def read_complete_multipart_upload(request: Request) -> CompleteCall:
     return CompleteCall(
         upload_id=read_upload_id(request),
         parts=parts,
-        forbid_overwrite=request.headers.get("x-oss-forbid-overwrite").lower() == "true",
+        forbid_overwrite=request.headers.get("x-oss-forbid-overwrite", "").lower() == "true",
         encoded=read_encoding(request),
     )
 

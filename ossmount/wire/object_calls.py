@@ -1,7 +1,8 @@
 """The server's half of `wire.objects`: operations on one object read from requests, and their answers written.
 
-``read_x(request)`` gives what was asked or raises the `ServiceError` that OSS would answer; ``write_x(...)`` gives the answer without
-what all answers have (date, request id).  Metadata is kept as it travelled, so what a client stores comes back byte for byte.
+``read_x(request)`` gives what was asked or raises the `ServiceError` that OSS would answer; ``write_x(...)`` gives the
+answer without what all answers have (date, request id).  Metadata is kept as it travelled, so what a client stores
+comes back byte for byte.
 
 Source: API reference, the pages of the operations.
 """
@@ -63,7 +64,8 @@ _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-
 class Properties:
     """What a writer may say about an object besides its bytes.
 
-    *headers* are the stored headers by lower-case name, *meta* the user metadata without prefix; values as they travelled.
+    *headers* are the stored headers by lower-case name, *meta* the user metadata without prefix; values as they
+    travelled.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class Properties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteCall:
-    """PutObject, AppendObject, InitiateMultipartUpload, PutSymlink: *properties* for an object to be; *position* for AppendObject."""
+    """PutObject, AppendObject, InitiateMultipartUpload, PutSymlink; *position* is for AppendObject alone."""
 
     properties: Properties
     forbid_overwrite: bool = False
@@ -162,14 +164,14 @@ def read_digests(request: Request) -> Digests:
         InvalidArgument: the CRC is no number.
     """
     md5: bytes | None = None
-    if text := request.headers.get("content-md5"):
+    if text := request.headers.get("content-md5", ""):
         try:
             md5 = b64decode(text, validate=True)
         except ValueError:
             md5 = b""
         if len(md5) != 16:
             raise InvalidDigest(details={"Content-MD5": text})
-    crc = request.headers.get("x-oss-hash-crc64ecma")
+    crc = request.headers.get("x-oss-hash-crc64ecma", "")
     if crc and not (crc.isascii() and crc.isdigit()):
         raise argument("The CRC is not a decimal number.", "x-oss-hash-crc64ecma", crc)
     return Digests(md5=md5, crc64=int(crc) if crc else None)
@@ -181,7 +183,7 @@ def read_acl(request: Request, name: str, known: Iterable[str], default: str = "
     Raises:
         InvalidArgument: there is no such one.
     """
-    acl = request.headers.get(name) or default
+    acl = request.headers.get(name, "") or default
     if acl not in known:
         raise argument("no such bucket access control exists", name, acl)
     return acl
@@ -197,7 +199,7 @@ def read_tags(text: str) -> dict[str, str]:
 
 
 def check_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return *pairs* as a mapping, when OSS takes them: at most 10, keys of 1 to 128 bytes, values of up to 256, no key twice.
+    """Return *pairs* as a mapping, when OSS takes them: at most 10, keys up to 128 bytes, values up to 256.
 
     Raises:
         InvalidTag: it does not.
@@ -225,12 +227,12 @@ def read_properties(request: Request) -> Properties:
     meta = {name[len(PREFIX) :]: value for name, value in headers.items() if name.startswith(PREFIX)}
     if sum(len(name) + len(value) for name, value in meta.items()) > MAX_SIZE:
         raise argument("The user metadata is too large.", PREFIX + "*", "")
-    storage_class = headers.get("x-oss-storage-class")
+    storage_class = headers.get("x-oss-storage-class", "")
     if storage_class and storage_class not in STORAGE_CLASSES:
         raise argument("no such storage class exists", "x-oss-storage-class", storage_class)
-    tagging = headers.get("x-oss-tagging")
+    tagging = headers.get("x-oss-tagging", "")
     return Properties(
-        headers={name: value for name in STORED if (value := headers.get(name))},
+        headers={name: value for name in STORED if (value := headers.get(name, ""))},
         meta=meta,
         tags=read_tags(tagging) if tagging else {},
         acl=read_acl(request, "x-oss-object-acl", OBJECT_ACLS, "default"),
@@ -242,8 +244,8 @@ def read_write(request: Request) -> WriteCall:
     """Read what PutObject, PutSymlink and InitiateMultipartUpload have in common.
 
     Raises:
-        NotImplementedByOSS: it has conditions, which OSS does not know for writing, or a callback, which is not served here.
-        ServiceError: as `read_properties`.
+        NotImplementedByOSS: it has conditions, which OSS does not know for writing, or a callback, which is not served
+        here. ServiceError: as `read_properties`.
     """
     for name in (*_CONDITIONS, "x-oss-callback"):
         if name in request.headers:
@@ -252,7 +254,7 @@ def read_write(request: Request) -> WriteCall:
 
 
 def _forbids(request: Request) -> bool:
-    return request.headers.get("x-oss-forbid-overwrite").lower() == "true"
+    return request.headers.get("x-oss-forbid-overwrite", "").lower() == "true"
 
 
 def read_append_object(request: Request) -> WriteCall:
@@ -274,15 +276,15 @@ def read_get_object(request: Request) -> ReadCall:
     headers, query = request.headers, request.query
     return ReadCall(
         conditions=_conditions(headers, ""),
-        range=headers.get("range"),
-        standard=headers.get("x-oss-range-behavior").lower() == "standard",
+        range=headers.get("range", ""),
+        standard=headers.get("x-oss-range-behavior", "").lower() == "standard",
         overrides={_OVERRIDES[name]: value for name, value in query.items() if value and name in _OVERRIDES},
         process=query.get("x-oss-process") or "",
     )
 
 
 def _conditions(headers: Headers, prefix: str) -> Conditions:
-    match, none_match, modified, unmodified = (headers.get(prefix + name) for name in _CONDITIONS)
+    match, none_match, modified, unmodified = (headers.get(prefix + name, "") for name in _CONDITIONS)
     return Conditions(match=match, none_match=none_match, modified_since=modified, unmodified_since=unmodified)
 
 
@@ -292,7 +294,7 @@ def read_copy_source(request: Request) -> CopySource:
     Raises:
         InvalidArgument: it names no bucket or no key.
     """
-    text = request.headers.get("x-oss-copy-source")
+    text = request.headers.get("x-oss-copy-source", "")
     path, _, query = text.partition("?")
     bucket, slash, key = unquote_plus(path, errors="surrogateescape").removeprefix("/").partition("/")
     if not (bucket and slash and key):
@@ -325,7 +327,7 @@ def read_copy_object(request: Request) -> CopyCall:
 
 
 def _directive(request: Request, name: str) -> bool:
-    text = request.headers.get(name) or "COPY"
+    text = request.headers.get(name, "") or "COPY"
     if text.upper() not in ("COPY", "REPLACE"):
         raise argument(f"no such {name} exists", name, text)
     return text.upper() == "REPLACE"
@@ -337,7 +339,7 @@ def read_put_symlink(request: Request) -> tuple[WriteCall, str]:
     Raises:
         InvalidArgument: there is no target, or it is no key.
     """
-    target = unquote_plus(request.headers.get("x-oss-symlink-target"), errors="surrogateescape")
+    target = unquote_plus(request.headers.get("x-oss-symlink-target", ""), errors="surrogateescape")
     if (
         not target
         or len(target.encode("utf-8", "surrogateescape")) > 1023

@@ -1,0 +1,89 @@
+"""`ossmount serve DIR`: the embedded OSS as a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..options import parse_duration, parse_size
+from ..server.asgi import ServeOptions, serve as run_server
+from ..server.faults import parse_faults
+from ..wire.bucket_calls import is_bucket_name
+from ..wire.credentials import Credentials
+from .console import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..server.faults import Fault
+
+
+class _Parsed(click.ParamType[Any]):
+    """A value that a function of ours reads, raising ValueError with what it expected."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read *value* unless it is read already."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except (ValueError, OSError) as exc:
+            self.fail(str(exc), param, ctx)
+
+
+def _faults(text: str) -> tuple[Fault, ...]:
+    """Read faults from JSON, or from the file called *text*."""
+    return tuple(parse_faults(text if text.lstrip().startswith("[") else Path(text).read_bytes()))
+
+
+def _bucket(name: str) -> str:
+    if not is_bucket_name(name):
+        raise ValueError("a bucket's name is 3 to 63 of a-z, 0-9 and -, and neither begins nor ends with -")
+    return name
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=9000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on; 0: any free one."
+)
+@click.option("--uds", type=click.Path(dir_okay=False, path_type=Path), help="Listen on this unix socket instead.")
+@click.option("--access-key-id", default="ak", show_default=True, help="The account's access key.")
+@click.option("--access-key-secret", default="sk", show_default=True, help="The secret of the access key.")
+@click.option("--security-token", default="", help="The token that must come with the access key.")
+@click.option("--region", default="cn-hangzhou", show_default=True, help="The region that requests are signed for.")
+@click.option(
+    "--latency", default=0.0, metavar="TIME", type=_Parsed("time", parse_duration), help="Delay every request: 10ms."
+)
+@click.option(
+    "--bandwidth",
+    default=0,
+    metavar="SIZE",
+    type=_Parsed("size", parse_size),
+    help="Bytes a second for each connection and direction: 100MB.",
+)
+@click.option(
+    "--bucket", "buckets", multiple=True, metavar="NAME", type=_Parsed("bucket", _bucket), help="Make this bucket."
+)
+@click.option(
+    "--faults", default=(), metavar="JSON|FILE", type=_Parsed("faults", _faults), help="What shall go wrong, and when."
+)
+@click.option("--introspect", is_flag=True, help="Tell at /-/requests what was asked, without a signature.")
+@click.option("--die-with-parent", is_flag=True, help="End when the process that started this one does.")
+def serve(access_key_id: str, access_key_secret: str, security_token: str, **options: Any) -> None:
+    """Run the embedded OSS server on the directory DIR, which keeps its buckets.
+
+    It says `listening on URL` when it takes requests, and ends with SIGTERM or Ctrl-C.
+    """
+    credentials = Credentials(access_key_id, access_key_secret, security_token)
+    try:
+        run_server(ServeOptions(credentials=(credentials,), **options), lambda url: click.echo(f"listening on {url}"))
+    except OSError as exc:
+        raise Failure(f"cannot serve {options['directory']}: {exc}") from exc

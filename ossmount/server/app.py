@@ -1,0 +1,261 @@
+"""The server as an ASGI application: from a request to its operation, and back.
+
+A plain application: no framework stands between the protocol and an operation, since a small request is to cost little.
+
+Every request is read, named after its operation, counted, struck by the faults planned for it, checked (names,
+signature, rights, bucket), given its body, carried out, and answered.  Whatever is refused on the way is answered as
+OSS answers it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import TYPE_CHECKING
+
+from ..wire.dates import http_date
+from ..wire.errors import (
+    EntityTooLarge,
+    InternalError,
+    InvalidCRC64,
+    InvalidDigest,
+    MissingContentLength,
+    ServiceError,
+    error_class,
+)
+from ..wire.message import Headers, Request, Response, decode_target
+from ..wire.object_calls import read_digests
+from ..wire.refusals import write_error
+from .exchange import Connection, Disconnected, Exchange
+from .faults import Plan
+from .pacing import Lane
+from .requestlog import Entry, RequestLog
+from .routes import Body, Operation, route
+from .service import MAX_BODY, Download, Service, ServiceOptions, bucket_finder
+
+if TYPE_CHECKING:
+    from .blobs import Incoming
+    from .exchange import Receive, Scope, Send
+    from .faults import Fault
+    from .store import Store
+
+log = logging.getLogger(__name__)
+
+# Of XML in a request, in bytes: 10,000 parts with their ETags need 1 MiB.
+MAX_DOCUMENT = 4 * 1024 * 1024
+
+# The connection below puts itself into the scope under this name.
+CONNECTION = "ossmount.connection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppOptions(ServiceOptions):
+    """Options of the application: *latency* in seconds comes before every request; *introspect* serves ``/-/``."""
+
+    latency: float = 0.0
+    introspect: bool = False
+
+
+class _NoConnection:
+    """Stands in where the server below is not ours: no pacing, and nothing that could be cut."""
+
+    def __init__(self) -> None:
+        self.incoming = Lane(0)
+        self.outgoing = Lane(0)
+
+    def close(self) -> None:
+        raise Disconnected
+
+    def reset(self) -> None:
+        raise Disconnected
+
+
+class App:
+    """The embedded OSS on *store*.  *faults* and *requests* are open to whoever holds the application."""
+
+    def __init__(self, store: Store, options: AppOptions) -> None:
+        self.store = store
+        self.options = options
+        self.faults = Plan()
+        self.requests = RequestLog()
+        self._service = Service(store, options)
+        self._bucket_of = bucket_finder(options.hosts)
+        self._numbers = itertools.count(secrets.randbits(80))
+        self._introspection: object = None
+
+    def __repr__(self) -> str:
+        return f"<App {self.store!r} {self.requests!r}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"not served here: {scope['type']}")
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        bucket = self._bucket_of(headers.get("host", ""))
+        raw_path = scope["raw_path"].decode("latin-1")
+        if self.options.introspect and not bucket and raw_path.startswith("/-/"):
+            await self._introspect(scope, receive, send)
+            return
+        exchange = Exchange(receive, send, scope.get(CONNECTION) or _NoConnection())
+        request = _request(scope["method"], bucket, raw_path, scope["query_string"].decode("latin-1"), headers)
+        await self._serve(request, exchange)
+
+    async def _serve(self, request: Request, exchange: Exchange) -> None:
+        start = time.monotonic()
+        operation: Operation | ServiceError
+        try:
+            operation = route(request)
+            request.operation = operation.name
+        except ServiceError as exc:
+            operation = exc
+            request.operation = "Unknown"
+        self.requests.begin(request.operation)
+        try:
+            await self._strike_and_answer(operation, request, exchange)
+        except Disconnected:
+            exchange.status = 0
+        except asyncio.CancelledError:
+            # The server ends, and this request took too long.
+            exchange.status = 0
+            with contextlib.suppress(Disconnected):
+                await exchange.abandon(reset=True)
+        finally:
+            self.requests.end(
+                Entry(
+                    request.operation,
+                    request.bucket,
+                    request.key,
+                    exchange.status,
+                    exchange.received,
+                    exchange.sent,
+                    start,
+                    time.monotonic(),
+                )
+            )
+
+    async def _strike_and_answer(
+        self, operation: Operation | ServiceError, request: Request, exchange: Exchange
+    ) -> None:
+        faults = self.faults.strike(request.operation, request.key) if self.faults else []
+        exchange.faults = faults
+        delay = self.options.latency + sum(fault.delay for fault in faults)
+        if delay:
+            await asyncio.sleep(delay)
+        now = self.store.clock() + sum(fault.skew for fault in faults)
+        await self._fail(faults, request, exchange, now, done=False)
+        if exchange.status:
+            return
+        try:
+            if isinstance(operation, ServiceError):
+                raise operation
+            answer = await self._carry_out(operation, request, exchange, now)
+        except ServiceError as exc:
+            answer = self._refusal(exc, request)
+        except Disconnected:
+            raise
+        except Exception:
+            log.exception("%r", request)
+            answer = self._refusal(InternalError(), request)
+        await self._fail(faults, request, exchange, now, done=True)
+        if not exchange.status:
+            await self._respond(answer, request, exchange, now)
+
+    async def _fail(self, faults: list[Fault], request: Request, exchange: Exchange, now: float, *, done: bool) -> None:
+        """Let the first of *faults* that ends a request before, or after, it is carried out, do so."""
+        for fault in faults:
+            if fault.done != done:
+                continue
+            if fault.reset:
+                await exchange.abandon(reset=True)
+            if fault.status:
+                error = error_class(fault.status, fault.code)("A planned fault.", code=fault.code, status=fault.status)
+                await self._respond(self._refusal(error, request), request, exchange, now)
+                return
+
+    async def _carry_out(
+        self, operation: Operation, request: Request, exchange: Exchange, now: float
+    ) -> Response | Download:
+        service = self._service
+        service.check_names(request)
+        service.authorize(request, operation.right, now)
+        if operation.body is Body.OBJECT:
+            return await self._store(operation, request, exchange)
+        if operation.body is Body.DOCUMENT:
+            document = bytearray()
+            await exchange.receive_into(document.extend, MAX_DOCUMENT)
+            request.body = bytes(document)
+        answer = operation.run(service, request)
+        return await answer if isawaitable(answer) else answer  # type: ignore[no-any-return]
+
+    async def _store(self, operation: Operation, request: Request, exchange: Exchange) -> Response | Download:
+        """Carry out an operation that stores the body of its request."""
+        headers = request.headers
+        self._service.bucket(request)
+        if "content-length" not in headers and "transfer-encoding" not in headers:
+            raise MissingContentLength
+        if int(headers.get("content-length", "0")) > MAX_BODY:
+            raise EntityTooLarge(details={"MaxSizeAllowed": str(MAX_BODY)})
+        digests = read_digests(request)
+        body: Incoming = self.store.blobs.incoming()
+        try:
+            await exchange.receive_into(body.write, MAX_BODY)
+            body.finish()
+            if digests.md5 not in (None, body.md5):
+                raise InvalidDigest
+            if digests.crc64 not in (None, body.crc64):
+                raise InvalidCRC64
+            return operation.run(self._service, request, body)  # type: ignore[no-any-return]
+        finally:
+            body.discard()
+
+    def _refusal(self, error: ServiceError, request: Request) -> Response:
+        error.request_id = f"{next(self._numbers) & (1 << 96) - 1:024X}"
+        error.host_id = request.headers.get("host", "")
+        log.debug("%r: %s", request, error)
+        response = write_error(error, head=request.method == "HEAD")
+        response.headers["x-oss-request-id"] = error.request_id
+        return response
+
+    async def _respond(self, answer: Response | Download, request: Request, exchange: Exchange, now: float) -> None:
+        response = answer.response if isinstance(answer, Download) else answer
+        headers = response.headers
+        fields = dict.__setitem__
+        fields(headers, "server", "AliyunOSS")
+        fields(headers, "date", http_date(now))
+        if "x-oss-request-id" not in headers:
+            fields(headers, "x-oss-request-id", f"{next(self._numbers) & (1 << 96) - 1:024X}")
+        head = request.method == "HEAD"
+        if isinstance(answer, Download) and not head:
+            blobs = self.store.blobs
+            connection: Connection = exchange.connection
+            with blobs.pinned(answer.segments):
+                await exchange.respond(response, blobs.read(answer.segments, connection.outgoing.unit))
+        else:
+            await exchange.respond(response, head=head)
+
+    async def _introspect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Not imported before somebody asks: a server that starts for one command should start quickly.
+        from .introspection import introspection
+
+        if self._introspection is None:
+            self._introspection = introspection(self)
+        await self._introspection(scope, receive, send)  # type: ignore[operator]
+
+
+def create_app(store: Store, options: AppOptions | None = None) -> App:
+    """Return the application that serves *store*."""
+    return App(store, options or AppOptions())
+
+
+def _request(method: str, bucket: str, raw_path: str, raw_query: str, headers: Headers) -> Request:
+    path, query = decode_target(f"{raw_path}?{raw_query}" if raw_query else raw_path)
+    path = path.removeprefix("/")
+    if bucket:
+        return Request(method, bucket, path, query, headers)
+    bucket, _, key = path.partition("/")
+    return Request(method, bucket, key, query, headers)

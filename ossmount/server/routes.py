@@ -1,0 +1,157 @@
+"""Which operation a request asks for; and all there are, with what each does with a body and which right it takes."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..wire.errors import MethodNotAllowed, NotImplementedByOSS
+from . import buckets, multipart, objects
+from .service import Right
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..wire.message import Request
+
+
+class Body(enum.Enum):
+    """What an operation does with the body of its request: nothing, reads it whole, or stores it."""
+
+    NONE = "none"
+    DOCUMENT = "document"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation by its name in the API reference.
+
+    *run* takes the service, the request and, for a stored body, what was received; it returns an answer or an awaitable
+    of one.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    right: Right
+    body: Body = Body.NONE
+
+
+_OPERATIONS = (
+    Operation("ListBuckets", buckets.list_buckets, Right.OWN),
+    Operation("DescribeRegions", buckets.describe_regions, Right.OWN),
+    Operation("PutBucket", buckets.put_bucket, Right.OWN, Body.DOCUMENT),
+    Operation("DeleteBucket", buckets.delete_bucket, Right.OWN),
+    Operation("PutBucketAcl", buckets.put_bucket_acl, Right.OWN),
+    Operation("GetBucketAcl", buckets.get_bucket_acl, Right.OWN),
+    Operation("GetBucketInfo", buckets.get_bucket_info, Right.OWN),
+    Operation("GetBucketLocation", buckets.get_bucket_location, Right.OWN),
+    Operation("GetBucketStat", buckets.get_bucket_stat, Right.OWN),
+    Operation("GetBucketVersioning", buckets.get_bucket_versioning, Right.OWN),
+    Operation("ListLiveChannel", buckets.list_live_channel, Right.OWN),
+    Operation("ListObjects", buckets.list_objects, Right.LIST),
+    Operation("ListObjectsV2", buckets.list_objects_v2, Right.LIST),
+    Operation("DeleteMultipleObjects", buckets.delete_multiple_objects, Right.WRITE, Body.DOCUMENT),
+    Operation("ListMultipartUploads", multipart.list_multipart_uploads, Right.OWN),
+    Operation("PutObject", objects.put_object, Right.WRITE, Body.OBJECT),
+    Operation("GetObject", objects.get_object, Right.READ),
+    Operation("HeadObject", objects.head_object, Right.READ),
+    Operation("GetObjectMeta", objects.get_object_meta, Right.READ),
+    Operation("DeleteObject", objects.delete_object, Right.WRITE),
+    Operation("CopyObject", objects.copy_object, Right.OWN),
+    Operation("AppendObject", objects.append_object, Right.WRITE, Body.OBJECT),
+    Operation("PutSymlink", objects.put_symlink, Right.WRITE),
+    Operation("GetSymlink", objects.get_symlink, Right.READ),
+    Operation("PutObjectACL", objects.put_object_acl, Right.OWN),
+    Operation("GetObjectACL", objects.get_object_acl, Right.OWN),
+    Operation("PutObjectTagging", objects.put_object_tagging, Right.OWN, Body.DOCUMENT),
+    Operation("GetObjectTagging", objects.get_object_tagging, Right.OWN),
+    Operation("DeleteObjectTagging", objects.delete_object_tagging, Right.OWN),
+    Operation("InitiateMultipartUpload", multipart.initiate_multipart_upload, Right.WRITE),
+    Operation("UploadPart", multipart.upload_part, Right.WRITE, Body.OBJECT),
+    Operation("UploadPartCopy", multipart.upload_part_copy, Right.OWN),
+    Operation("CompleteMultipartUpload", multipart.complete_multipart_upload, Right.WRITE, Body.DOCUMENT),
+    Operation("AbortMultipartUpload", multipart.abort_multipart_upload, Right.WRITE),
+    Operation("ListParts", multipart.list_parts, Right.OWN),
+)
+OPERATIONS = {operation.name: operation for operation in _OPERATIONS}
+
+# By method, for the service, a bucket and an object: the parameter that asks for an operation, and the operation.  The
+# first that is there counts; None asks for nothing particular.
+_SERVICE = {"GET": (("regions", "DescribeRegions"), (None, "ListBuckets"))}
+_BUCKET = {
+    "GET": (
+        ("acl", "GetBucketAcl"),
+        ("bucketInfo", "GetBucketInfo"),
+        ("location", "GetBucketLocation"),
+        ("stat", "GetBucketStat"),
+        ("versioning", "GetBucketVersioning"),
+        ("live", "ListLiveChannel"),
+        ("uploads", "ListMultipartUploads"),
+        ("list-type", "ListObjectsV2"),
+        (None, "ListObjects"),
+    ),
+    "PUT": (("acl", "PutBucketAcl"), (None, "PutBucket")),
+    "DELETE": ((None, "DeleteBucket"),),
+    "POST": (("delete", "DeleteMultipleObjects"),),
+}
+_OBJECT = {
+    "GET": (
+        ("acl", "GetObjectACL"),
+        ("tagging", "GetObjectTagging"),
+        ("symlink", "GetSymlink"),
+        ("uploadId", "ListParts"),
+        ("objectMeta", "GetObjectMeta"),
+        (None, "GetObject"),
+    ),
+    "HEAD": (("objectMeta", "GetObjectMeta"), (None, "HeadObject")),
+    "PUT": (
+        ("acl", "PutObjectACL"),
+        ("tagging", "PutObjectTagging"),
+        ("symlink", "PutSymlink"),
+        ("uploadId", "UploadPart"),
+        ("partNumber", "UploadPart"),
+        (None, "PutObject"),
+    ),
+    "POST": (
+        ("append", "AppendObject"),
+        ("uploads", "InitiateMultipartUpload"),
+        ("uploadId", "CompleteMultipartUpload"),
+    ),
+    "DELETE": (("uploadId", "AbortMultipartUpload"), ("tagging", "DeleteObjectTagging"), (None, "DeleteObject")),
+}
+_COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
+
+# Operations of OSS that are not served here, by the parameter that asks for them: without these names a request for a
+# bucket's logging would be taken for a listing, and one to set it for the making of a bucket.
+_UNSERVED = frozenset(
+    "accessPoint accessmonitor asyncFetch cname comp cors encryption httpsConfig img inventory lifecycle logging "
+    "metaQuery policy "
+    "policyStatus processConfiguration publicAccessBlock qos qosInfo referer rename replication replicationLocation "
+    "replicationProgress requestPayment resourceGroup restore rtc seal style tagging transferAcceleration "
+    "userDefinedLogFieldsConfig "
+    "versions vod website worm x-oss-async-process x-oss-delete x-oss-dir x-oss-rename".split()
+)
+
+
+def route(request: Request) -> Operation:
+    """Return the operation that *request* asks for.
+
+    Raises:
+        MethodNotAllowed: there is none with this method.
+        NotImplementedByOSS: OSS has one, this server has not.
+    """
+    table = _OBJECT if request.key else _BUCKET if request.bucket else _SERVICE
+    query = request.query
+    for parameter, name in table.get(request.method, ()):
+        if parameter is None and query and not _UNSERVED.isdisjoint(query):
+            break
+        if parameter is None or parameter in query:
+            if name in _COPIES and "x-oss-copy-source" in request.headers:
+                name = _COPIES[name]
+            return OPERATIONS[name]
+    if not _UNSERVED.isdisjoint(query):
+        parameter = next(name for name in query if name in _UNSERVED)
+        raise NotImplementedByOSS(details={"ArgumentName": parameter})
+    raise MethodNotAllowed(details={"Method": request.method, "ResourceType": "Object" if request.key else "Bucket"})

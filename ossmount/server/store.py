@@ -1,0 +1,341 @@
+"""Buckets and objects as rows and blobs: what the operations of the server do, without HTTP.
+
+Every method does its work in one transaction and returns when it is durable against a crash of the process; nothing of
+it waits, so inside the event loop each is atomic.  Names, limits and rights are the callers' business.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from ..wire.checksums import crc64, crc64_combine
+from ..wire.object_calls import Properties
+from .database import Database, signed, unsigned
+from .listing import Page, after_marker, list_page
+from .records import (
+    BucketRecord,
+    ObjectRecord,
+    Segment,
+    Summary,
+    Usage,
+    format_segments,
+    join_segments,
+    parse_segments,
+    slice_segments,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from .blobs import Incoming
+
+_OBJECT = "key, size, etag, type, modified, storage_class, crc64, acl, headers, meta, tags, target, segments"
+_SUMMARY = "key, size, etag, type, modified, storage_class"
+
+
+def dump(values: Mapping[str, str]) -> str:
+    """Write a mapping as a column; nothing for an empty one."""
+    return json.dumps(values, ensure_ascii=False) if values else ""
+
+
+def load(text: str) -> dict[str, str]:
+    """Undo `dump`."""
+    return json.loads(text) if text else {}
+
+
+class Store:
+    """The buckets in *directory*; *clock* gives seconds since the epoch.
+
+    Raises:
+        BlockingIOError: another server uses the directory.
+    """
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.database = Database(directory)
+        self.blobs = self.database.blobs
+        self._execute = self.database.execute
+        self._buckets: dict[str, BucketRecord] = {}
+        for row in self._execute("SELECT id, name, created, acl, storage_class, redundancy FROM buckets"):
+            record = BucketRecord(
+                id=row[0], name=row[1], created=row[2], acl=row[3], storage_class=row[4], redundancy=row[5]
+            )
+            self._buckets[record.name] = record
+
+    def __repr__(self) -> str:
+        return f"<Store {len(self._buckets)} buckets>"
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Carry the block out wholly or not at all."""
+        return self.database.transaction()
+
+    # Buckets
+
+    def bucket(self, name: str) -> BucketRecord | None:
+        """Return the bucket called *name*, if there is one."""
+        return self._buckets.get(name)
+
+    def buckets(self) -> list[BucketRecord]:
+        """Return all buckets by name."""
+        return [self._buckets[name] for name in sorted(self._buckets)]
+
+    def put_bucket(
+        self, name: str, *, acl: str | None = None, storage_class: str | None = None, redundancy: str | None = None
+    ) -> BucketRecord:
+        """Make the bucket *name*, or change what is given of one that is there."""
+        old = self._buckets.get(name)
+        record = BucketRecord(
+            id=old.id if old else 0,
+            name=name,
+            created=old.created if old else int(self.clock()),
+            acl=acl or (old.acl if old else "private"),
+            storage_class=storage_class or (old.storage_class if old else "Standard"),
+            redundancy=redundancy or (old.redundancy if old else "LRS"),
+        )
+        with self.transaction():
+            number = self._execute(
+                "INSERT INTO buckets(name, created, acl, storage_class, redundancy) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT(name) DO UPDATE SET acl = excluded.acl, storage_class = excluded.storage_class, "
+                "redundancy = excluded.redundancy "
+                "RETURNING id",
+                (name, record.created, record.acl, record.storage_class, record.redundancy),
+            ).fetchall()[0][0]
+        record = BucketRecord(
+            id=number,
+            name=name,
+            created=record.created,
+            acl=record.acl,
+            storage_class=record.storage_class,
+            redundancy=record.redundancy,
+        )
+        self._buckets[name] = record
+        return record
+
+    def delete_bucket(self, bucket: BucketRecord) -> None:
+        """Remove an empty bucket."""
+        with self.transaction():
+            self._execute("DELETE FROM buckets WHERE id = ?", (bucket.id,))
+        del self._buckets[bucket.name]
+
+    def is_empty(self, bucket: BucketRecord) -> bool:
+        """Tell whether *bucket* has neither objects nor uploads under way."""
+        return not any(
+            self._execute(f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1", (bucket.id,)).fetchone()  # noqa: S608
+            for table in ("objects", "uploads")
+        )
+
+    def usage(self, bucket: BucketRecord) -> Usage:
+        """Add up what is in *bucket*."""
+        by_class = {}
+        modified = bucket.created
+        for name, size, number, latest in self._execute(
+            "SELECT storage_class, sum(size), count(*), max(modified) FROM objects WHERE bucket = ? "
+            "GROUP BY storage_class",
+            (bucket.id,),
+        ):
+            by_class[name] = (size, number)
+            modified = max(modified, latest)
+        (uploads,) = self._execute("SELECT count(*) FROM uploads WHERE bucket = ?", (bucket.id,)).fetchone()
+        return Usage(by_class=by_class, uploads=uploads, modified=modified)
+
+    # Objects
+
+    def find(self, bucket: BucketRecord, key: str) -> ObjectRecord | None:
+        """Return the object *key*, if there is one."""
+        row = self._execute(
+            f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?",  # noqa: S608
+            (bucket.id, key.encode()),
+        ).fetchone()
+        if row is None:
+            return None
+        return ObjectRecord(
+            key=key,
+            size=row[1],
+            etag=row[2],
+            type=row[3],
+            modified=row[4],
+            crc64=unsigned(row[6]),
+            properties=Properties(
+                storage_class=row[5], acl=row[7], headers=load(row[8]), meta=load(row[9]), tags=load(row[10])
+            ),
+            target=row[11],
+            segments=row[12],
+        )
+
+    def exists(self, bucket: BucketRecord, key: str) -> bool:
+        """Tell whether there is an object *key*."""
+        query = "SELECT 1 FROM objects WHERE bucket = ? AND key = ?"
+        return self._execute(query, (bucket.id, key.encode())).fetchone() is not None
+
+    def list_objects(
+        self, bucket: BucketRecord, *, prefix: str, marker: str, delimiter: str, limit: int
+    ) -> Page[Summary]:
+        """Return a page of *bucket*; *marker* is exclusive."""
+
+        def seek(start: bytes) -> Iterator[Summary]:
+            query = f"SELECT {_SUMMARY} FROM objects WHERE bucket = ? AND key >= ? ORDER BY key"  # noqa: S608
+            return map(Summary._make, self._execute(query, (bucket.id, start)))
+
+        first, split = prefix.encode(), delimiter.encode()
+        start = after_marker(marker.encode(), prefix=first, delimiter=split)
+        return list_page(seek, prefix=first, delimiter=split, start=start, limit=limit)
+
+    def place(self, body: Incoming) -> Segment:
+        """Make the complete *body* a blob, inside a transaction, and return the segment that names it."""
+        number = self.database.new_blob(body.size, body.crc64)
+        body.move_to(self.blobs.path(number))
+        return Segment(number, 0, body.size)
+
+    def write(self, bucket: BucketRecord, record: ObjectRecord, old: ObjectRecord | None) -> None:
+        """Put the row of *record* in the place of *old*, inside a transaction; its segments are held already."""
+        properties = record.properties
+        self._execute(
+            f"INSERT OR REPLACE INTO objects(bucket, {_OBJECT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            (
+                bucket.id,
+                record.key.encode(),
+                record.size,
+                record.etag,
+                record.type,
+                record.modified,
+                properties.storage_class,
+                signed(record.crc64),
+                properties.acl,
+                dump(properties.headers),
+                dump(properties.meta),
+                dump(properties.tags),
+                record.target,
+                record.segments,
+            ),
+        )
+        if old is not None and old.segments:
+            self.database.release(parse_segments(old.segments))
+
+    def put(self, bucket: BucketRecord, key: str, body: Incoming, properties: Properties) -> ObjectRecord:
+        """Make *body* the object *key*, in the place of whatever was there."""
+        with self.transaction():
+            old = self.find(bucket, key)
+            record = ObjectRecord(
+                key=key,
+                size=body.size,
+                etag=body.etag,
+                crc64=body.crc64,
+                type="Normal",
+                modified=int(self.clock()),
+                properties=properties,
+                segments=format_segments([self.place(body)]) if body.size else "",
+            )
+            self.write(bucket, record, old)
+        return record
+
+    def put_record(self, bucket: BucketRecord, record: ObjectRecord) -> None:
+        """Make *record*, whose bytes are those of another object or none, the object of its key."""
+        with self.transaction():
+            old = self.find(bucket, record.key)
+            self.database.hold(parse_segments(record.segments))
+            self.write(bucket, record, old)
+
+    def append(
+        self,
+        bucket: BucketRecord,
+        old: ObjectRecord | None,
+        key: str,
+        body: Incoming,
+        properties: Properties,
+        etag: str,
+    ) -> ObjectRecord:
+        """Append *body* to the appendable object *old*, or begin one."""
+        with self.transaction():
+            size = old.size if old else 0
+            segments = list(parse_segments(old.segments)) if old else []
+            tail = segments[-1] if segments else None
+            if not body.size:
+                pass
+            elif tail is None:
+                segments.append(self.place(body))
+            else:
+                # Only this object can make the blob longer: a copy of an appendable object is a normal one.
+                body.append_to(self.blobs.path(tail.blob), tail.start + tail.length)
+                segments[-1] = Segment(tail.blob, tail.start, tail.length + body.size)
+                self._execute(
+                    "UPDATE blobs SET size = ?, crc64 = ? WHERE id = ?",
+                    (segments[-1].length, signed(self._extended(tail, body)), tail.blob),
+                )
+            record = ObjectRecord(
+                key=key,
+                size=size + body.size,
+                etag=etag,
+                crc64=crc64_combine(old.crc64 if old else 0, body.crc64, body.size),
+                type="Appendable",
+                modified=int(self.clock()),
+                properties=properties,
+                segments=format_segments(segments),
+            )
+            self.write(bucket, record, None)
+        return record
+
+    def _extended(self, tail: Segment, body: Incoming) -> int:
+        (crc,) = self._execute("SELECT crc64 FROM blobs WHERE id = ?", (tail.blob,)).fetchone()
+        return crc64_combine(unsigned(crc), body.crc64, body.size)
+
+    def delete(self, bucket: BucketRecord, keys: Iterable[str]) -> None:
+        """Remove the objects *keys*, those that are there, all at once."""
+        with self.transaction():
+            for key in keys:
+                row = self._execute(
+                    "DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING segments", (bucket.id, key.encode())
+                ).fetchall()
+                if row and row[0][0]:
+                    self.database.release(parse_segments(row[0][0]))
+
+    def set_acl(self, bucket: BucketRecord, key: str, acl: str) -> None:
+        """Change the access control of an object, and with it its time."""
+        with self.transaction():
+            self._execute(
+                "UPDATE objects SET acl = ?, modified = ? WHERE bucket = ? AND key = ?",
+                (acl, int(self.clock()), bucket.id, key.encode()),
+            )
+
+    def set_tags(self, bucket: BucketRecord, key: str, tags: Mapping[str, str]) -> None:
+        """Change the tags of an object; its time stays."""
+        with self.transaction():
+            self._execute(
+                "UPDATE objects SET tags = ? WHERE bucket = ? AND key = ?", (dump(tags), bucket.id, key.encode())
+            )
+
+    # Bytes
+
+    def cut(self, record: ObjectRecord, start: int, stop: int) -> list[Segment]:
+        """Return the segments of bytes *start* to *stop* (exclusive) of *record*."""
+        return slice_segments(parse_segments(record.segments), start, stop)
+
+    def join(self, segments: Iterable[Segment]) -> str:
+        """Write segments for a row, neighbours merged."""
+        return format_segments(join_segments(segments))
+
+    def known_crc64(self, segments: Sequence[Segment]) -> list[int | None]:
+        """Return the CRC-64 of each of *segments* that is a whole blob, and None for the others."""
+        found: list[int | None] = []
+        for segment in segments:
+            size, crc = self._execute("SELECT size, crc64 FROM blobs WHERE id = ?", (segment.blob,)).fetchone()
+            found.append(unsigned(crc) if segment.start == 0 and segment.length == size else None)
+        return found
+
+    def read_crc64(self, segments: Sequence[Segment], known: Sequence[int | None]) -> int:
+        """Return the CRC-64 of *segments* joined, reading those whose own is not *known*; may run in a thread."""
+        whole = 0
+        for segment, crc in zip(segments, known, strict=True):
+            if crc is None:
+                crc = 0
+                for data in self.blobs.read([segment]):
+                    crc = crc64(data, crc)
+            whole = crc64_combine(whole, crc, segment.length)
+        return whole
