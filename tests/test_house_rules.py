@@ -1,0 +1,166 @@
+"""What the house asks of every room; `CONTRIBUTING.md` gives the reasons."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "ossmount").rglob("*.py"))
+LONGEST = 500
+FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}
+# What is decided without IO: time, randomness and bytes come in as arguments.
+PURE = (
+    "ranges",
+    "wire/*",
+    "oss/retry",
+    "oss/endpoints",
+    "tree/keys",
+    "tree/attributes",
+    "tree/inodes",
+    "tree/beliefs",
+    "reading/readahead",
+    "reading/blocks",
+    "writing/plan",
+    "writing/space",
+    "fs/handles",
+    "fs/errors",
+)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), str(path))
+
+
+def tracked() -> list[Path]:
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not in a git checkout")
+    return [path for word in listed.decode().split("\0") if word and (path := ROOT / word).is_file()]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_is_short_and_says_what_it_is_for(path: Path) -> None:
+    source = path.read_text()
+
+    assert source.count("\n") <= LONGEST
+    assert ast.get_docstring(ast.parse(source))
+    assert path.stem not in FORBIDDEN_NAMES
+    assert path.parent.name not in FORBIDDEN_NAMES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_what_is_public_is_documented(path: Path) -> None:
+    """Classes and functions, that is; a class that is nothing but its name, as for an error code, says it all."""
+    public = [
+        node
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
+    ]
+    bare = [
+        node.name
+        for node in public
+        if not ast.get_docstring(node) and not (isinstance(node, ast.ClassDef) and len(node.body) == 1)
+    ]
+
+    assert not bare
+
+
+def test_pure_modules_have_nothing_async() -> None:
+    guilty = []
+    for pattern in PURE:
+        for path in (ROOT / "ossmount").glob(f"{pattern}.py"):
+            kinds = ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith
+            guilty += [f"{name(path)}:{node.lineno}" for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
+    assert not guilty
+
+
+def test_pure_modules_are_in_the_contract_that_import_linter_checks() -> None:
+    contract = (ROOT / "pyproject.toml").read_text().partition('name = "Sans-IO modules do no IO"')[2]
+    listed = set(re.findall(r'"(ossmount[\w.]*)"', contract.partition("forbidden_modules")[0]))
+    existing = {
+        "ossmount." + pattern.removesuffix("/*").replace("/", ".")
+        for pattern in PURE
+        if any((ROOT / "ossmount").glob(f"{pattern}.py"))
+    }
+
+    assert listed == existing
+
+
+def test_tests_lie_where_their_module_lies() -> None:
+    rooms = {path.name for path in (ROOT / "ossmount").iterdir() if path.is_dir()}
+    strangers = [
+        name(path)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if path.parent != ROOT / "tests" and path.relative_to(ROOT / "tests").parts[0] not in rooms | {"system"}
+    ]
+
+    assert not strangers
+
+
+def test_no_test_sleeps_or_mocks() -> None:
+    """Only a fake's link may take time, and trio's autojump clock at that."""
+    words = re.compile(r"\btime\.sleep\(|unittest\.mock|\bMagicMock\b")
+    delay = re.compile(r"\btrio\.sleep\(")
+    guilty = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        source = path.read_text()
+        may_wait = path.name == "conftest.py" or "autojump_clock" in source
+        if path != Path(__file__) and (words.search(source) or (delay.search(source) and not may_wait)):
+            guilty.append(name(path))
+
+    assert not guilty
+
+
+def test_nothing_tracked_knows_the_machine_it_was_written_on() -> None:
+    # A path of somebody's home or checkout, or an address that is neither loopback, example nor the service's own.
+    path = re.compile(r"(?<![\w.])/(?:work|root)/\w")
+    host = re.compile(r"https?://([\w.-]+)")
+    known = re.compile(
+        r"(localhost|127\.0\.0\.1|.*\.?example(\.(com|org|net))?|.*\.aliyuncs\.com|.*\.?aliyun\.com|.*\.alibabacloud\.com"
+        r"|www\.w3\.org|datatracker\.ietf\.org|www\.rfc-editor\.org|man7\.org|.*\.readthedocs\.io|keepachangelog\.com"
+        r"|semver\.org|docs\.python\.org|github\.com|0\.0\.0\.0|h|host|proxy|server|.*\.test|.*\.invalid|.*\.local)"
+    )
+    guilty = []
+    for file in tracked():
+        if file == Path(__file__):
+            continue
+        try:
+            text = file.read_text()
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            strange = [address for address in host.findall(line) if not known.fullmatch(address)]
+            if path.search(line) or strange:
+                guilty.append(f"{name(file)}:{number}: {line.strip()[:100]}")
+
+    assert not guilty
+
+
+def test_scripts_stop_at_the_first_failure() -> None:
+    for script in [path for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix]:
+        first = script.read_text().splitlines()[0]
+        assert first in ("#!/bin/sh -e", "#!/bin/bash -e"), script.name
+        assert script.stat().st_mode & 0o111, script.name
+
+
+def test_requirements_are_pinned_and_come_from_nowhere_in_particular() -> None:
+    for file in (ROOT / "requirements.txt", ROOT / "requirements-dev.txt"):
+        for line in file.read_text().splitlines():
+            assert re.fullmatch(r"#.*|-r requirements\.txt|[a-z0-9-]+==[\w.]+", line), line
+
+
+def test_the_version_is_in_the_changelog() -> None:
+    from ossmount import __version__
+
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
