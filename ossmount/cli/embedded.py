@@ -56,7 +56,7 @@ def embedded_server(config: Config) -> Iterator[Config]:
 @contextlib.contextmanager
 def _start(config: Config, address: Path, complaints: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "ossmount", "serve", str(config.embedded), "--uds", str(address)]
-    command += ["--bucket", config.bucket, "--region", str(config.region)]
+    command += ["--bucket", config.bucket, "--region", str(config.region), "--die-with-parent"]
     command += ["--access-key-id", _KEY, "--access-key-secret", _KEY]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OSSMOUNT_")}
     server = subprocess.Popen(
