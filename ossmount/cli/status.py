@@ -17,6 +17,7 @@ from .admin import runtime_of
 from .console import Failure, amount, out, span
 
 _PATIENCE = 10.0  # seconds that a mount may take to answer
+_SHOWN = 20  # elements of a list that a person wants to see
 
 
 @click.command()
@@ -99,9 +100,11 @@ def _add(table: Table, name: str, value: Any, depth: int) -> None:
             _add(table, str(inner), part, depth + 1)
     elif isinstance(value, Sequence) and not isinstance(value, str):
         table.add_row(escape(label), str(len(value)))
-        for part in value:
+        for part in value[:_SHOWN]:
             shown = ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, Mapping) else str(part)
             table.add_row("", escape(shown))
+        if len(value) > _SHOWN:
+            table.add_row("", f"... and {len(value) - _SHOWN} more; --json has them")
     else:
         table.add_row(escape(label), escape(_readable(name, value)))
 
@@ -110,7 +113,7 @@ def _readable(name: str, value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if name == "bytes" or name.endswith("_bytes") or name.startswith("bytes_") or name in ("memory", "size"):
             return amount(value)
-        if name == "uptime":
+        if name in ("uptime", "oldest_age"):
             return span(value)
         if name == "started":
             return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
