@@ -124,4 +124,4 @@ class ServiceError(OSSError):
 # Nginx and load balancers in front of the service use these.
 _TRANSIENT_STATUSES = frozenset({408, 429})
 # What the SDKs of the service try again, beside 5xx.  401 is not among them: OSS does not send it.
-_TRANSIENT_CODES = frozenset({"RequestTimeTooSkewed", "RequestTimeout", "IncompleteBody"})
+_TRANSIENT_CODES = frozenset({"RequestTimeTooSkewed", "RequestTimeout", "IncompleteBody", "InvalidCRC64", "InvalidDigest"})

@@ -1,0 +1,158 @@
+"""A bucket: what `Objects` and `Uploads` can do, listings, and the bucket as such."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..wire import buckets, listing, tagging
+from ..wire.models import DeleteResult
+from .multipart import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..wire.models import BucketInfo, BucketStat, ListObjectsResult
+
+log = logging.getLogger(__name__)
+
+
+class Bucket(Uploads):
+    """One bucket; `Client.bucket` makes it.  Methods are named like the operations and raise OSSError."""
+
+    def __repr__(self) -> str:
+        return f"<Bucket {self.name!r} at {self.client.endpoint}>"
+
+    # -- many objects ----------------------------------------------------------------------------------------------
+
+    async def list_objects(
+        self, prefix: str = "", marker: str = "", delimiter: str = "", max_keys: int = 1000
+    ) -> ListObjectsResult:
+        """Return a page of the keys after *marker* that begin with *prefix*, in the order of their UTF-8 bytes.
+
+        With *delimiter*, keys that have it behind the prefix are summed up as common prefixes.
+        """
+        request = listing.list_objects(self.name, prefix=prefix, marker=marker, delimiter=delimiter, max_keys=max_keys)
+        return await self.client.call(request, listing.parse_list_objects)
+
+    async def list_objects_v2(
+        self,
+        prefix: str = "",
+        *,
+        start_after: str = "",
+        continuation_token: str = "",
+        delimiter: str = "",
+        max_keys: int = 1000,
+        fetch_owner: bool = False,
+    ) -> ListObjectsResult:
+        """Return a page of keys; *continuation_token* is ``next_marker`` of the page before."""
+        request = listing.list_objects_v2(
+            self.name,
+            prefix=prefix,
+            start_after=start_after,
+            continuation_token=continuation_token,
+            delimiter=delimiter,
+            max_keys=max_keys,
+            fetch_owner=fetch_owner,
+        )
+        return await self.client.call(request, listing.parse_list_objects)
+
+    def list_pages(
+        self, prefix: str = "", *, delimiter: str = "", start_after: str = "", max_keys: int = 1000
+    ) -> Pages:
+        """Return the pages of a listing, to be gone through with ``async for``."""
+        return Pages(self, prefix, delimiter, start_after, max_keys)
+
+    async def delete_multiple_objects(self, keys: Iterable[str]) -> DeleteResult:
+        """Delete *keys*, any number, as many at once as the service takes; that one does not exist is no error.
+
+        Keys that XML cannot hold, and any that the answer does not name, are deleted one by one.
+
+        Raises:
+            OSSError: some may be deleted, and some not.
+        """
+        deleted: list[str] = []
+        alone: list[str] = []
+        together: list[str] = []
+        for key in dict.fromkeys(keys):
+            (together if listing.can_delete_multiple(key) else alone).append(key)
+        for batch in listing.delete_batches(together):
+            request = listing.delete_multiple_objects(self.name, batch)
+            result = await self.client.call(request, listing.parse_delete_multiple_objects)
+            gone = set(result.deleted)
+            deleted += [key for key in batch if key in gone]
+            alone += [key for key in batch if key not in gone]
+        for key in alone:
+            await self.delete_object(key)
+        return DeleteResult(tuple(deleted + alone))
+
+    # -- the bucket as such ----------------------------------------------------------------------------------------
+
+    async def put_bucket(self, *, acl: str = "", storage_class: str = "", data_redundancy_type: str = "") -> None:
+        """Make the bucket; if it is already one's own it stays as it is.
+
+        Raises:
+            BucketAlreadyExists: it is somebody else's.
+        """
+        await self.client.send(
+            buckets.put_bucket(
+                self.name, acl=acl, storage_class=storage_class, data_redundancy_type=data_redundancy_type
+            )
+        )
+
+    async def delete_bucket(self) -> None:
+        """Delete the bucket.
+
+        Raises:
+            BucketNotEmpty: there are objects or uploads in it.
+        """
+        await self.client.send(buckets.delete_bucket(self.name))
+
+    async def get_bucket_info(self) -> BucketInfo:
+        """Return what kind of bucket it is."""
+        return await self.client.call(buckets.get_bucket_info(self.name), buckets.parse_get_bucket_info)
+
+    async def get_bucket_location(self) -> str:
+        """Return where it is, such as ``oss-cn-hangzhou``."""
+        return await self.client.call(buckets.get_bucket_location(self.name), buckets.parse_get_bucket_location)
+
+    async def get_bucket_stat(self) -> BucketStat:
+        """Return how much is in it, as of the service's last count."""
+        return await self.client.call(buckets.get_bucket_stat(self.name), buckets.parse_get_bucket_stat)
+
+    async def get_bucket_acl(self) -> str:
+        """Return its ACL."""
+        return (await self.client.call(buckets.get_bucket_acl(self.name), tagging.parse_get_acl)).grant
+
+    async def put_bucket_acl(self, acl: str) -> None:
+        """Set its ACL: ``private``, ``public-read`` or ``public-read-write``."""
+        await self.client.send(buckets.put_bucket_acl(self.name, acl))
+
+
+class Pages:
+    """The pages of a listing one after the other."""
+
+    def __init__(self, bucket: Bucket, prefix: str, delimiter: str, start_after: str, max_keys: int) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._delimiter = delimiter
+        self._start_after = start_after
+        self._max_keys = max_keys
+        # None when there is no further page.
+        self._token: str | None = ""
+
+    def __aiter__(self) -> Pages:
+        return self
+
+    async def __anext__(self) -> ListObjectsResult:
+        if self._token is None:
+            raise StopAsyncIteration
+        page = await self._bucket.list_objects_v2(
+            self._prefix,
+            start_after=self._start_after,
+            continuation_token=self._token,
+            delimiter=self._delimiter,
+            max_keys=self._max_keys,
+        )
+        self._token = page.next_marker if page.is_truncated else None
+        return page

@@ -1,0 +1,281 @@
+"""Objects of a bucket: `Objects` has the calls for one object each, named like the operations of the API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from contextlib import asynccontextmanager
+from dataclasses import replace as _replace
+from typing import TYPE_CHECKING
+
+from ..wire import objects, tagging
+from ..wire.message import Request, Response
+from .streams import Download, check_crc64, checked, crc64_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from ..wire.message import Buffer
+    from ..wire.models import CopyObjectResult, ObjectHead, ObjectMeta, PutObjectResult, SymlinkResult
+    from .client import Client, Lease
+
+# Answers that do not say their length (processed images) end here.
+_MAX_UNKNOWN = 256 * 1024 * 1024
+
+
+def _expected_crc64(head: ObjectHead, *, whole: bool) -> int | None:
+    """Return the CRC-64 that the body must have, if it can be known.
+
+    That of a range is not told.  Of a symlink it is undocumented whether the answer tells the link's or the target's.
+    """
+    return head.crc64 if whole and head.type != "Symlink" else None
+
+
+class Objects:
+    """The calls for single objects.  Every one raises OSSError; subclasses named after codes say what happened."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    async def get_object(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        into: memoryview | None = None,
+        process: str | None = None,
+        version_id: str | None = None,
+    ) -> tuple[ObjectHead, bytes | memoryview]:
+        """Return the head and the bytes of *key*, or of its half-open range *start* to *stop*.
+
+        A range that reaches behind the end is clipped.  With *into* the bytes are received into its front, and what
+        is returned is the part of it that was filled.  A whole object is checked by its CRC-64.
+
+        Raises:
+            ValueError: the range is empty.
+            NoSuchKey, InvalidRange: there is no such object, or no such byte.
+            NotModified, PreconditionFailed: the ETag is, or is not, the one given.
+            IntegrityError: it arrived damaged, time and again.
+        """
+        request = objects.get_object(
+            self.name,
+            key,
+            start=start,
+            stop=stop,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            version_id=version_id,
+            process=process,
+        )
+        whole = start is None and stop is None
+        size = len(into) if into is not None else (stop or 0) - (start or 0)
+
+        async def receive(lease: Lease) -> tuple[ObjectHead, bytes | memoryview]:
+            reply = lease.reply
+            head = objects.parse_get_object(Response(reply.status, reply.headers), key, start=start, stop=stop)
+            if head.content_range is not None and reply.size != head.content_range[1] - head.content_range[0]:
+                raise ValueError(f"a body of {reply.size} bytes for {head.content_range}")
+            body: bytes | memoryview
+            if into is not None:
+                body = into[: await reply.read_into(into)]
+            else:
+                body = await reply.read(_MAX_UNKNOWN if reply.size is None else reply.size)
+            self.client.count_received(len(body))
+            if head.size < 0:
+                head = _replace(head, size=len(body))
+            if (expected := _expected_crc64(head, whole=whole and not process)) is not None:
+                check_crc64(expected, await crc64_of(body), f"{self.name}/{key}")
+            return head, body
+
+        return await self.client.perform(request, receive, size=max(size, 0))
+
+    @asynccontextmanager
+    async def open_object(
+        self,
+        key: str,
+        *,
+        start: int | None = None,
+        stop: int | None = None,
+        if_match: str | None = None,
+        version_id: str | None = None,
+        process: str | None = None,
+    ) -> AsyncIterator[tuple[ObjectHead, AsyncIterator[bytes]]]:
+        """Open *key*, or a range of it, and give its head and its bytes in pieces of up to 256 KiB as they come.
+
+        What breaks after the head has come is raised while reading and is not tried again here.
+
+        Raises:
+            OSSError: as `get_object`; reading a damaged whole object to its end raises IntegrityError.
+        """
+        request = objects.get_object(
+            self.name, key, start=start, stop=stop, if_match=if_match, version_id=version_id, process=process
+        )
+
+        async def receive(lease: Lease) -> tuple[Lease, ObjectHead]:
+            response = Response(lease.reply.status, lease.reply.headers)
+            return lease, objects.parse_get_object(response, key, start=start, stop=stop)
+
+        lease, head = await self.client.perform(request, receive, keep_open=True)
+        try:
+            expected = _expected_crc64(head, whole=start is None and stop is None and not process)
+            yield head, Download(self.client, lease, expected, f"{self.name}/{key}")
+        finally:
+            await lease.aclose()
+
+    async def head_object(
+        self,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ObjectHead:
+        """Return everything about *key* but its bytes."""
+        request = objects.head_object(
+            self.name, key, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+        )
+        return await self.client.call(request, lambda response: objects.parse_head_object(response, key))
+
+    async def get_object_meta(self, key: str, *, version_id: str | None = None) -> ObjectMeta:
+        """Return size, ETag and time of *key*; of a symlink, of the link itself."""
+        request = objects.get_object_meta(self.name, key, version_id=version_id)
+        return await self.client.call(request, lambda response: objects.parse_get_object_meta(response, key))
+
+    async def put_object(
+        self,
+        key: str,
+        body: Buffer | AsyncIterable[bytes],
+        *,
+        headers: Mapping[str, str] | None = None,
+        meta: Mapping[str, str] | None = None,
+        forbid_overwrite: bool = False,
+        content_type: str | None = None,
+        size: int | None = None,
+    ) -> PutObjectResult:
+        """Make *key* of *body*: bytes, or a stream, whose length is *size* if that is known.
+
+        Bytes go with their CRC-64, so that damaged ones are refused before anything is replaced; a stream's is
+        compared afterwards.  A stream that can be iterated only once (a generator) is sent only once.
+
+        Raises:
+            FileAlreadyExists: with *forbid_overwrite*, there is such an object.
+            ValueError: a name of *meta* is not possible, or the stream is not *size* bytes long.
+            IntegrityError: it arrived damaged.
+        """
+        stream = checked(body, size) if isinstance(body, AsyncIterable) else None
+        data = None if isinstance(body, AsyncIterable) else body
+        ours = 0 if data is None else await crc64_of(data)
+        request = objects.put_object(
+            self.name,
+            key,
+            data,
+            headers=headers,
+            meta=meta,
+            forbid_overwrite=forbid_overwrite,
+            content_type=content_type,
+            crc64=None if data is None else ours,
+        )
+        if stream is not None and size is not None:
+            request.headers["content-length"] = str(size)
+
+        def parse(response: Response) -> PutObjectResult:
+            result = objects.parse_put_object(response)
+            check_crc64(result.crc64, ours if stream is None else stream.crc64, f"{self.name}/{key}")
+            return result
+
+        return await self.client.call(request, parse, body=stream)
+
+    async def delete_object(self, key: str, *, version_id: str | None = None) -> None:
+        """Delete *key*; that there is none is no error."""
+        await self.client.send(objects.delete_object(self.name, key, version_id=version_id))
+
+    async def copy_object(
+        self,
+        key: str,
+        source_key: str,
+        *,
+        source_bucket: str | None = None,
+        replace: bool = False,
+        headers: Mapping[str, str] | None = None,
+        meta: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        forbid_overwrite: bool = False,
+    ) -> CopyObjectResult:
+        """Copy *source_key* to *key* inside the service.
+
+        With *replace*, *headers* and *meta* become all of the copy's, else the source's are copied.  `oss.copying`
+        also copies what is too large for one request.
+
+        Raises:
+            NoSuchKey: there is no source.
+            PreconditionFailed: its ETag is not *if_match*.
+            FileAlreadyExists: with *forbid_overwrite*, there is such an object.
+        """
+        request = objects.copy_object(
+            self.name,
+            key,
+            source_bucket or self.name,
+            source_key,
+            replace=replace,
+            headers=headers,
+            meta=meta,
+            if_match=if_match,
+            forbid_overwrite=forbid_overwrite,
+        )
+        return await self.client.call(request, objects.parse_copy_object)
+
+    async def put_symlink(
+        self,
+        key: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        meta: Mapping[str, str] | None = None,
+        forbid_overwrite: bool = False,
+    ) -> PutObjectResult:
+        """Make *key* a symlink to the key *target*, which need not exist."""
+        request = objects.put_symlink(
+            self.name, key, target, headers=headers, meta=meta, forbid_overwrite=forbid_overwrite
+        )
+        return await self.client.call(request, objects.parse_put_object)
+
+    async def get_symlink(self, key: str, *, version_id: str | None = None) -> SymlinkResult:
+        """Return where the symlink *key* points.
+
+        Raises:
+            NotSymlink: it is something else.
+        """
+        request = objects.get_symlink(self.name, key, version_id=version_id)
+        return await self.client.call(request, objects.parse_get_symlink)
+
+    async def put_object_acl(self, key: str, acl: str) -> None:
+        """Set the ACL of *key*: ``default``, ``private``, ``public-read`` or ``public-read-write``."""
+        await self.client.send(tagging.put_object_acl(self.name, key, acl))
+
+    async def get_object_acl(self, key: str) -> str:
+        """Return the ACL of *key*."""
+        return (await self.client.call(tagging.get_object_acl(self.name, key), tagging.parse_get_acl)).grant
+
+    async def put_object_tagging(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of *key*."""
+        await self.client.send(tagging.put_object_tagging(self.name, key, tags))
+
+    async def get_object_tagging(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*."""
+        return await self.client.call(tagging.get_object_tagging(self.name, key), tagging.parse_get_object_tagging)
+
+    async def delete_object_tagging(self, key: str) -> None:
+        """Remove all tags of *key*."""
+        await self.client.send(tagging.delete_object_tagging(self.name, key))
+
+    async def presign(self, key: str, *, method: str = "GET", expires: int = 3600) -> str:
+        """Return a URL with which anybody can do *method* to *key* until *expires* seconds from now.
+
+        Raises:
+            ValueError: *expires* is over seven days.
+            CredentialsError: there is nothing to sign with.
+        """
+        return await self.client.presign(Request(method, self.name, key), expires=expires)
