@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from ..ranges import Range
 from ..wire.checksums import crc64
 from ..wire.errors import IntegrityError
 from .blocks import Blocks
@@ -25,7 +26,6 @@ from .whole import Whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..ranges import Range
     from ..wire.models import Source
     from .blocks import Run, Version
     from .fetch import Opener
@@ -186,6 +186,8 @@ class Reading:
         if self._closed:
             raise trio.ClosedResourceError("reading was closed")
         version = reader.version
+        if self._disk is not None:
+            wanted = self._widen(self._disk, reader.source, wanted)
         for fetch in self.under_way(version, wanted.start, wanted.stop):
             fetch.users.add(reader)
         runs = self.blocks.begin(version, wanted.start, wanted.stop, force=force)
@@ -212,6 +214,16 @@ class Reading:
         if version.whole is None and source.crc64 is not None:
             version.whole = Whole(source.size, source.crc64)
         return version
+
+    def _widen(self, disk: DiskCache, source: Source, wanted: Range) -> Range:
+        """Begin and end with a whole block where it is on disk: it has to be read and checked as a whole anyway."""
+        start, stop = wanted
+        size = self.options.block_size
+        if disk.has(BlockName(source.key, source.etag, start // size)):
+            start -= start % size
+        if disk.has(BlockName(source.key, source.etag, (stop - 1) // size)):
+            stop = min(stop + -stop % size, source.size)
+        return Range(start, stop)
 
     def _requests_for(self, source: Source, version: Version, runs: list[Run], ahead: bool) -> Iterator[Fetch]:
         """Divide *runs* into requests: as few as may be, none too large, and blocks that are on disk from there."""
