@@ -56,8 +56,7 @@ def stay(config: Config, run: Run | None = None) -> None:
     except KeyboardInterrupt:
         raise Failure("interrupted") from None
     except Exception as exc:
-        log.debug("the mount failed", exc_info=True)
-        raise Failure(reason(exc)) from None
+        raise Failure(_note(exc)) from None
 
 
 def launch(config: Config, run: Run | None = None) -> None:
@@ -122,8 +121,7 @@ def _live(config: Config, writer: int, run: Run | None) -> int:
         if told:
             log.critical("the mount of %s ended: %s", config.source, reason(exc), exc_info=True)
         else:
-            log.debug("the mount failed", exc_info=True)
-        tell({"failure": reason(exc)})
+            tell({"failure": _note(exc)})
         return 1
     tell({"failure": "the mount ended as soon as it had begun"})
     return 0
@@ -132,12 +130,12 @@ def _live(config: Config, writer: int, run: Run | None) -> int:
 def _serve(config: Config, ready: Callable[[], None], run: Run | None) -> None:
     import trio
 
+    logs.configure(config)
+    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if run is None:
         from ..mount import run as run_mount
 
         run = run_mount
-    logs.configure(config)
-    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as cleanup:
         cleanup.enter_context(_claim(config))
         cleanup.enter_context(_registered(config))
@@ -200,6 +198,15 @@ def notify_systemd(state: str) -> None:
     if address:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             channel.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+
+
+def _note(exc: BaseException) -> str:
+    """Give the reason why no mount came of it, and log the rest where that helps: for a mistake of ours."""
+    from ..fs.errors import blamed, is_unforeseen
+
+    explained = isinstance(blamed(exc), ConfigError | ControlError) or not is_unforeseen(exc)
+    log.log(logging.DEBUG if explained else logging.ERROR, "the mount failed", exc_info=exc)
+    return reason(exc)
 
 
 def reason(exc: BaseException) -> str:
