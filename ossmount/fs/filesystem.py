@@ -1,0 +1,522 @@
+"""A POSIX view of a bucket, without FUSE: the verbs, by inode number.
+
+Each verb that changes something takes the four steps of the design: check against the view, append an intent, change
+the view, return or (``commit=close``) wait.  Nothing awaits between the last check and the change.  Errors are plain
+`OSError`s and whatever the rooms below raise; `errors.errno_for` is the one place that knows their numbers.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..tree import attributes as attrs
+from ..tree.attributes import Attributes, Kind
+from ..tree.inodes import Directory
+from ..writing.intents import State, Verb
+from .files import OpenFile
+from .handles import DirectoryHandle, Handle, Handles
+from .opening import Opening
+from .renaming import Renaming
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..tree.inodes import Node
+    from ..writing.intents import Intent
+    from .rooms import Rooms
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeChange:
+    """What setattr is to change; None leaves it alone.  Times are nanoseconds, *mode* the permission bits."""
+
+    size: int | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int | None = None
+    atime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file was opened: its handle, and whether the pages that the kernel holds of it are still its bytes."""
+
+    fh: int
+    keep_cache: bool
+    has_changed: bool
+
+
+class FileSystem:
+    """The POSIX verbs over one bucket."""
+
+    def __init__(self, rooms: Rooms, *, waits: bool = False, read_only: bool = False) -> None:
+        """Serve *rooms*; with *waits* (``commit=close``) verbs return when the bucket has what they did."""
+        self.rooms = rooms
+        self.waits = waits
+        self.read_only = read_only
+        self.opening = Opening(rooms)
+        self.files: Handles[Handle] = Handles()
+        self.directories: Handles[DirectoryHandle] = Handles()
+        self._renaming = Renaming(self)
+
+    # Nodes
+
+    def node(self, ino: int) -> Node:
+        """Return the node *ino*.
+
+        Raises:
+            OSError: ESTALE, it has been forgotten.
+        """
+        try:
+            return self.rooms.inodes[ino]
+        except KeyError:
+            raise OSError(errno.ESTALE, "no such inode", str(ino)) from None
+
+    def directory(self, ino: int) -> Node:
+        """Return the directory *ino*.
+
+        Raises:
+            OSError: ENOTDIR, ESTALE; ENOENT, it has been removed.
+        """
+        node = self.node(ino)
+        if node.directory is None:
+            raise NotADirectoryError(errno.ENOTDIR, "not a directory", node.name.decode())
+        return node
+
+    def file(self, node: Node) -> OpenFile:
+        """Return the open file of *node*, made now if there is none."""
+        if node.file is None:
+            node.file = OpenFile(node, self.rooms)
+        file: OpenFile = node.file
+        return file
+
+    async def child(self, parent: Node, name: bytes) -> Node:
+        """Return the node *name* in *parent*.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        node = await self.rooms.lookup.child(parent, name) if not parent.is_unlinked else None
+        if node is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name.decode(errors="replace"))
+        return node
+
+    async def lookup(self, parent_ino: int, name: bytes) -> Node:
+        """Find *name* in a directory; see lookup in fuse(4).
+
+        Raises:
+            OSError: ENOENT, ENOTDIR, ENAMETOOLONG ...
+        """
+        parent = self.directory(parent_ino)
+        if name == b".":
+            return parent
+        if name == b"..":
+            return parent.parent or parent
+        return await self.child(parent, name)
+
+    # Attributes
+
+    async def getattr(self, ino: int) -> Node:
+        """Return the node *ino* with exact attributes; see stat(2)."""
+        node = self.node(ino)
+        await self.opening.attributes(node)
+        return node
+
+    async def setattr(self, ino: int, change: AttributeChange, *, fh: int | None = None) -> Node:
+        """Change attributes; see chmod(2), chown(2), utimensat(2), truncate(2).
+
+        Raises:
+            OSError: EISDIR, EROFS, EFBIG, ENOSPC ...
+        """
+        self._check_writable()
+        node = self.node(ino)
+        await self.opening.attributes(node)
+        if change.size is not None:
+            await self._truncate(node, change.size, fh)
+        wanted = node.attributes
+        now = time.time_ns()
+        mode, uid, gid = wanted.mode, wanted.uid, wanted.gid
+        if change.uid is not None or change.gid is not None:
+            uid = uid if change.uid is None else change.uid
+            gid = gid if change.gid is None else change.gid
+            if node.kind is Kind.FILE and change.mode is None:
+                mode &= ~(0o6000 if mode & 0o010 else 0o4000)  # chown(2): the rights were the old owner's
+        if change.mode is not None:
+            mode = stat.S_IMODE(change.mode)
+        new = Attributes(
+            node.kind,
+            mode,
+            uid,
+            gid,
+            wanted.mtime_ns if change.mtime_ns is None else change.mtime_ns,
+            now,
+            wanted.atime_ns if change.atime_ns is None else change.atime_ns,
+            wanted.rdev,
+        )
+        old = (wanted.mode, wanted.uid, wanted.gid, wanted.mtime_ns, wanted.atime_ns)
+        if (new.mode, new.uid, new.gid, new.mtime_ns, new.atime_ns) == old:
+            return node
+        await self.change_attributes(node, new)
+        return node
+
+    async def change_attributes(self, node: Node, new: Attributes) -> None:
+        """Give *node*, whose attributes are known, the attributes *new*."""
+        meta = attrs.merge_meta(node.meta or {}, new, self.rooms.beliefs.defaults)
+        attrs.check_budget(meta)
+        before, node.attributes = node.attributes, new
+        if node.is_unlinked or not self.rooms.inodes.key_of(node):
+            return  # there is no object for it: an unlinked file, or the root of a bucket
+        try:
+            intent = self.rooms.changes.update(node, meta)
+        except OSError:
+            node.attributes = before
+            raise
+        if intent is not None:
+            await self.finish([intent])
+
+    async def _truncate(self, node: Node, size: int, fh: int | None) -> None:
+        if node.is_directory:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), node.name.decode())
+        if fh is None and size == node.size and node.file is None:
+            return
+        file = self.file(node)
+        file.opened(writing=True)
+        try:
+            if file.staged is None and size:
+                await self.opening.validate(node, writing=True)
+            await file.truncate(size)
+        finally:
+            is_last = file.writers == 1
+            intent = file.commit() if is_last else None
+            file.released(0, writing=True)
+        if intent is not None:
+            await self.finish([intent])
+
+    # Making and removing names
+
+    async def create(
+        self, parent_ino: int, name: bytes, mode: int, caller: Caller, *, flags: int
+    ) -> tuple[Node, Opened]:
+        """Make the file *name* and open it; see open(2) with O_CREAT."""
+        self._check_writable()
+        parent = self.directory(parent_ino)
+        node = await self.rooms.lookup.child(parent, name)
+        if node is not None:
+            if flags & os.O_EXCL:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name.decode(errors="replace"))
+            return node, await self.open(node.ino, flags)
+        file = self._make_file(parent, name, Kind.FILE, mode, caller)
+        file.opened(writing=True)
+        return file.node, Opened(self.files.add(Handle(file, is_writer=True)), keep_cache=False, has_changed=False)
+
+    async def mknod(self, parent_ino: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Node:
+        """Make a file of any kind but directory and symbolic link; see mknod(2)."""
+        self._check_writable()
+        parent = await self._parent_without(parent_ino, name)
+        kind = Kind(stat.S_IFMT(mode) or stat.S_IFREG)
+        file = self._make_file(parent, name, kind, mode, caller, rdev=rdev)
+        intent = file.commit()
+        if intent is not None:
+            await self.finish([intent])
+        return file.node
+
+    def _make_file(
+        self, parent: Node, name: bytes, kind: Kind, mode: int, caller: Caller, *, rdev: int = 0
+    ) -> OpenFile:
+        node = self._make(parent, name, kind, mode, caller)
+        node.attributes.rdev = rdev
+        file = self.file(node)
+        try:
+            file.create()
+        except OSError:
+            node.file = None
+            self.rooms.inodes.detach(node)
+            raise
+        return file
+
+    async def mkdir(self, parent_ino: int, name: bytes, mode: int, caller: Caller) -> Node:
+        """Make a directory; see mkdir(2)."""
+        self._check_writable()
+        parent = await self._parent_without(parent_ino, name)
+        node = self._make(parent, name, Kind.DIRECTORY, mode, caller)
+        await self._log_or_unmake(node, lambda: self.rooms.changes.make_directory(node, dict(node.meta or {})))
+        return node
+
+    async def symlink(self, parent_ino: int, name: bytes, text: bytes, caller: Caller) -> Node:
+        """Make a symbolic link to *text*; see symlink(2)."""
+        self._check_writable()
+        parent = await self._parent_without(parent_ino, name)
+        if len(text) > attrs.TEXT_MAX:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name.decode(errors="replace"))
+        node = self._make(parent, name, Kind.SYMLINK, 0o777, caller)
+        node.link, node.size = text, len(text)
+        inodes = self.rooms.inodes
+        native = attrs.native_symlink_target(inodes.key_of(node), text, self.rooms.beliefs.keys.prefix)
+        meta = dict(node.meta or {})
+        if native is not None:
+            meta.update(attrs.symlink_meta(text))
+        node.meta = meta
+        data = {"native": native, "text": text.decode("utf-8", "surrogateescape"), "meta": meta}
+        await self._log_or_unmake(node, lambda: self.rooms.changes.make_symlink(node, data))
+        return node
+
+    async def readlink(self, ino: int) -> bytes:
+        """Return the text of a symbolic link; see readlink(2)."""
+        node = self.node(ino)
+        if node.kind is not Kind.SYMLINK:
+            raise OSError(errno.EINVAL, "not a symbolic link", node.name.decode())
+        if node.link is None:
+            await self.opening.attributes(node)
+        if node.link is None:
+            assert node.source is not None
+            _, body = await self.rooms.bucket.get_object(node.source.key, if_match=node.source.etag)
+            node.link = bytes(body)
+        return node.link
+
+    async def unlink(self, parent_ino: int, name: bytes) -> None:
+        """Remove a name that is no directory's; who has it open goes on; see unlink(2)."""
+        self._check_writable()
+        parent = self.directory(parent_ino)
+        node = await self.child(parent, name)
+        if node.is_directory:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name.decode())
+        intents = [self.rooms.changes.delete(node), *self.remove(node)]
+        await self.finish(intents)
+
+    def remove(self, node: Node) -> list[Intent]:
+        """Take the name from *node*, whose deletion is logged; a directory that would vanish with it gets a
+        marker.
+        """
+        parent = node.parent
+        assert parent is not None
+        assert parent.directory is not None
+        self.rooms.inodes.detach(node)
+        if node.file is not None:
+            node.file.unlinked()
+        self.touch(parent)
+        is_empty = not parent.directory.children and self.rooms.listing.is_fresh(parent)
+        if parent.parent is not None and is_empty and parent.directory.marker is False:
+            return [self.rooms.changes.make_directory(parent, attrs.merge_meta(parent.meta or {}, parent.attributes))]
+        return []
+
+    async def rmdir(self, parent_ino: int, name: bytes) -> None:
+        """Remove an empty directory; see rmdir(2)."""
+        self._check_writable()
+        parent = self.directory(parent_ino)
+        node = await self.child(parent, name)
+        if node.directory is None:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name.decode())
+        await self.rooms.listing.fill(node)
+        self.check_empty(node)
+        intents = [self.rooms.changes.remove_directory(node), *self.remove(node)]
+        await self.finish(intents)
+
+    @staticmethod
+    def check_empty(node: Node) -> None:
+        """Refuse a directory that holds something.
+
+        Raises:
+            OSError: ENOTEMPTY.
+        """
+        if node.directory is not None and node.directory.children:
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), node.name.decode())
+
+    async def rename(
+        self, parent_ino: int, name: bytes, new_parent_ino: int, new_name: bytes, *, exclusive: bool
+    ) -> None:
+        """Give a file or directory another name; see rename(2).  *exclusive* is RENAME_NOREPLACE."""
+        self._check_writable()
+        await self._renaming.rename(
+            self.directory(parent_ino), name, self.directory(new_parent_ino), new_name, exclusive=exclusive
+        )
+
+    # Directories
+
+    async def opendir(self, ino: int) -> int:
+        """Open a directory; see opendir(3)."""
+        return self.directories.add(DirectoryHandle(self.directory(ino)))
+
+    async def readdir(self, fh: int, start: int) -> list[tuple[bytes, Node]]:
+        """Return all entries of an open directory, ``.`` and ``..`` too; reading from 0 on looks again."""
+        handle = self.directories[fh]
+        node = handle.node
+        if start == 0:
+            if not node.is_unlinked:
+                await self.rooms.listing.fill(node)
+            assert node.directory is not None
+            handle.entries = [(b".", node), (b"..", node.parent or node), *node.directory.children.items()]
+        return handle.entries
+
+    def releasedir(self, fh: int) -> None:
+        """Close a directory."""
+        self.directories.pop(fh)
+
+    # Bytes
+
+    async def open(self, ino: int, flags: int) -> Opened:
+        """Open a file; see open(2)."""
+        node = self.node(ino)
+        if node.is_directory:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), node.name.decode())
+        writing = flags & os.O_ACCMODE != os.O_RDONLY
+        if writing or flags & os.O_TRUNC:
+            self._check_writable()
+        file = self.file(node)
+        if file.error is not None:
+            raise file.error
+        size = node.size
+        file.opened(writing=writing)
+        try:
+            if flags & os.O_TRUNC:
+                await self.opening.attributes(node)
+                await file.truncate(0)
+            elif file.staged is None:
+                await self.opening.validate(node, writing=writing)
+        except BaseException:
+            file.released(0, writing=writing)
+            raise
+        tag = node.source.etag if node.source is not None else ""
+        keep = node.page_tag == tag or file.staged is not None
+        node.page_tag = tag
+        fh = self.files.add(Handle(file, is_writer=writing))
+        return Opened(fh, keep_cache=keep, has_changed=node.size != size or not keep)
+
+    async def read(self, fh: int, offset: int, size: int) -> bytes:
+        """Read; see pread(2)."""
+        return await self.files[fh].file.read(fh, offset, size)
+
+    async def write(self, fh: int, offset: int, data: bytes) -> int:
+        """Write; see pwrite(2)."""
+        return await self.files[fh].file.write(offset, data)
+
+    async def flush(self, fh: int) -> None:
+        """A descriptor is closed; see close(2).  Shells close duplicates before they write: then there is nothing to
+        do.
+        """
+        handle = self.files[fh]
+        file = handle.file
+        if not handle.is_writer or file.is_blank:
+            return
+        intent = file.commit()
+        if intent is not None and self.waits:
+            await self.rooms.executor.wait(intent)
+
+    async def release(self, fh: int) -> None:
+        """The last descriptor of a handle is closed, or the last page mapped from it gone."""
+        handle = self.files.pop(fh)
+        if handle is None:
+            return
+        file = handle.file
+        try:
+            if handle.is_writer and file.writers == 1:
+                file.commit()
+        finally:
+            file.released(fh, writing=handle.is_writer)
+
+    async def fsync(self, fh: int) -> None:
+        """Wait until the file is in the bucket; see fsync(2)."""
+        file = self.files[fh].file
+        if file.error is not None:
+            raise file.error
+        file.commit()
+        node = file.node
+        if not node.is_unlinked:
+            for intent in sorted(
+                self.rooms.executor.touching(self.rooms.inodes.key_of(node)), key=lambda each: each.id
+            ):
+                await self.rooms.executor.wait(intent)
+
+    async def sync(self) -> None:
+        """Wait until everything done before now is in the bucket, the bytes of open files included.
+
+        Raises:
+            Exception: the first of what stays behind.
+        """
+        self.commit_all()
+        failures = await self.rooms.executor.wait_all()
+        if failures:
+            raise failures[0]
+
+    def commit_all(self) -> None:
+        """Log the changes of all files that are open."""
+        for handle in self.files.values():
+            if handle.is_writer:
+                handle.file.commit()
+
+    # Parts
+
+    async def finish(self, intents: Iterable[Intent | None]) -> None:
+        """With ``commit=close``, wait for *intents*; one that is refused is undone, and the refusal is the answer."""
+        if not self.waits:
+            return
+        for intent in intents:
+            if intent is None:
+                continue
+            try:
+                await self.rooms.executor.wait(intent)
+            except Exception:
+                if intent.state is State.FAILED and intent.verb is not Verb.PUT:
+                    self.rooms.changes.undo(intent)
+                raise
+
+    async def _log_or_unmake(self, node: Node, append: object) -> None:
+        assert callable(append)
+        try:
+            intent = append()
+        except OSError:
+            self.rooms.inodes.detach(node)
+            raise
+        await self.finish([intent])
+
+    async def _parent_without(self, parent_ino: int, name: bytes) -> Node:
+        parent = self.directory(parent_ino)
+        if await self.rooms.lookup.child(parent, name) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name.decode(errors="replace"))
+        return parent
+
+    def _make(self, parent: Node, name: bytes, kind: Kind, mode: int, caller: Caller) -> Node:
+        """Make a node that is not in the bucket yet."""
+        if parent.is_unlinked:
+            raise FileNotFoundError(errno.ENOENT, "the directory has been removed", name.decode(errors="replace"))
+        rooms = self.rooms
+        is_directory = kind is Kind.DIRECTORY
+        rooms.beliefs.keys.key_for(rooms.inodes.key_of(parent), name, directory=is_directory)
+        now = time.time_ns()
+        inherits = parent.attributes.mode & stat.S_ISGID
+        gid = parent.attributes.gid if inherits else caller.gid
+        bits = stat.S_IMODE(mode) | (stat.S_ISGID if inherits and is_directory else 0)
+        attributes = rooms.beliefs.defaults.shown(Attributes(kind, bits, caller.uid, gid, now, now, now))
+        directory = Directory(None, marker=True) if is_directory else None
+        node = rooms.inodes.make(parent, name, attributes, directory=directory)
+        node.known = True
+        node.expires = trio.current_time() + rooms.beliefs.ttl
+        node.meta, node.headers = attrs.to_meta(attributes), {}
+        self.touch(parent)
+        return node
+
+    def touch(self, parent: Node) -> None:
+        """Date a directory whose entries changed."""
+        parent.attributes.mtime_ns = parent.attributes.ctime_ns = time.time_ns()
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))

@@ -1,0 +1,148 @@
+"""What a running mount tells and does when it is asked through its control socket: status, flush, drain."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..writing.intents import State
+from .errors import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from ..oss.client import Client
+    from .filesystem import FileSystem
+
+    Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 1000  # pending changes that are listed one by one
+_PERIOD = 0.2  # seconds between two reports of progress
+
+
+class Status:
+    """Speaks for one mount."""
+
+    def __init__(self, filesystem: FileSystem, client: Client, *, commit: str, source: str) -> None:
+        """Speak for *filesystem*."""
+        self._fs = filesystem
+        self._client = client
+        self._commit = commit
+        self._source = source
+        self._leaves = False
+        self.is_ending = False
+        self._left = trio.Event()
+
+    @property
+    def handlers(self) -> dict[str, Callable[[Mapping[str, Any], Progress], Awaitable[Mapping[str, Any]]]]:
+        """The methods of the control socket."""
+        return {"status": self._status, "flush": self._flush, "drain": self._drain}
+
+    async def _status(self, params: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        rooms = self._fs.rooms
+        statistics = self._client.statistics()
+        executor = rooms.executor.statistics()
+        staging = rooms.staging.statistics()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "pid": os.getpid(),
+            "bucket": self._source,
+            "commit": self._commit,
+            "pending": executor.pending,
+            "running": executor.running,
+            "oldest_age": max(0.0, time.time() - executor.oldest) if executor.oldest is not None else None,
+            "staged_files": staging.files,
+            "staged_bytes": staging.bytes,
+            "intents": rooms.changes.pending()[:_SHOWN],
+            "failed": self._failed(),
+            "open_files": len(self._fs.files),
+            "nodes": len(rooms.inodes),
+            "refused_keys": {key: reason.reason for key, reason in list(rooms.beliefs.refused.items())[:_SHOWN]},
+            "requests": dict(sorted(statistics.requests.items())),
+            "errors": dict(sorted(statistics.errors.items())),
+            "retries": statistics.retries,
+            "integrity_failures": statistics.integrity_failures,
+            "bytes_sent": statistics.bytes_sent,
+            "bytes_received": statistics.bytes_received,
+            "in_flight": statistics.in_flight,
+            "cache": asdict(rooms.reading.statistics()),
+            "memory": _resident(),
+            "memory_peak_bytes": usage.ru_maxrss * 1024,
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+        }
+
+    def _failed(self) -> list[dict[str, Any]]:
+        found = []
+        for intent in self._fs.rooms.executor.live:
+            if intent.state is State.FAILED:
+                error = explain(intent.failure) if intent.failure is not None else intent.error
+                found.append(
+                    {"path": intent.key, "verb": intent.verb.value, "error": error, "staged": intent.data.get("staged")}
+                )
+        return found
+
+    async def _flush(self, params: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        """Wait until everything done so far is in the bucket; what had failed is tried again."""
+        return await self._see_through(progress)
+
+    async def _drain(self, params: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        """The mount is about to be unmounted: as flush, or leave everything to the next mount (``later``)."""
+        if params.get("later"):
+            self.leave_the_rest()
+            return {"pending": self.left(), "failed": []}
+        return await self._see_through(progress)
+
+    async def _see_through(self, progress: Progress) -> dict[str, Any]:
+        rooms = self._fs.rooms
+        rooms.executor.retry_failed()
+
+        async def report() -> None:
+            while True:
+                await progress({"pending": self.left(), "staged_bytes": rooms.staging.statistics().bytes})
+                await trio.sleep(_PERIOD)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(report)
+            self._fs.commit_all()
+            await rooms.executor.wait_all()
+            nursery.cancel_scope.cancel()
+        return {"pending": self.left(), "failed": self._failed()}
+
+    async def drain(self) -> None:
+        """See everything into the bucket, unless the rest was to be left."""
+        if self._leaves:
+            return
+        async with trio.open_nursery() as nursery:
+
+            async def stop_when_left() -> None:
+                await self._left.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop_when_left)
+            self._fs.commit_all()
+            for failure in await self._fs.rooms.executor.wait_all():
+                log.error("left behind: %s", explain(failure))
+            nursery.cancel_scope.cancel()
+
+    def leave_the_rest(self) -> None:
+        """Leave what is pending to the next mount."""
+        self._leaves = True
+        self._left.set()
+
+    def left(self) -> int:
+        """Count the changes that are not in the bucket."""
+        return len(self._fs.rooms.executor.live)
+
+
+def _resident() -> int:
+    """Return the bytes of memory that this process has (proc(5), statm)."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()

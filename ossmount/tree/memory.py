@@ -1,0 +1,124 @@
+"""What HEAD once said, kept across restarts, so that a listing is enough to know the owner, mode and exact time
+again.
+
+LIST shows ETag and Last-Modified, and any change of an object's metadata changes one of them; so what was remembered
+for ``(key, ETag, Last-Modified)`` is still true when a listing shows the same.  Losing this file costs requests and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from typing import TYPE_CHECKING
+
+from .beliefs import Remembered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..wire.models import ObjectSummary
+    from .inodes import Node
+
+log = logging.getLogger(__name__)
+
+_LIMIT = 1_000_000  # rows; about 300 MB
+
+
+class Memory:
+    """The remembered metadata, in a SQLite file that may be deleted at any time.
+
+    Writes are gathered and go to the file when there are enough of them or `flush` is called.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Open or make the file at *path*; None remembers nothing."""
+        self._fresh: dict[str, tuple[str, float, str]] = {}
+        self._db: sqlite3.Connection | None = None
+        if path is None:
+            return
+        try:
+            self._open(path)
+        except sqlite3.DatabaseError as exc:
+            log.warning("the attribute memory %s is damaged (%s) and begins anew", path, exc)
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        path.touch(mode=0o600)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS heads"
+            " (key TEXT PRIMARY KEY, etag TEXT NOT NULL, modified REAL NOT NULL, said TEXT NOT NULL)"
+            " WITHOUT ROWID"
+        )
+
+    def remember(self, key: str, node: Node) -> None:
+        """Remember what is known of *node*, whose object is *key*."""
+        if self._db is None or node.source is None or not node.known or node.meta is None:
+            return
+        self._fresh[key] = (node.source.etag, node.modified, json.dumps([dict(node.meta), dict(node.headers or {})]))
+        if len(self._fresh) >= 500:
+            self.flush()
+
+    def under(self, prefix: str) -> dict[str, tuple[str, float, str]]:
+        """Return what is remembered of the keys right below *prefix*, for `recall`."""
+        if self._db is None:
+            return {}
+        self.flush()
+        found: dict[str, tuple[str, float, str]] = {}
+        try:
+            rows = self._db.execute(
+                "SELECT key, etag, modified, said FROM heads"
+                " WHERE key >= ? AND key < ? AND instr(substr(key, ?), '/') = 0",
+                (prefix, prefix + "\U0010ffff", len(prefix) + 1),
+            )
+            found = {row[0]: (row[1], row[2], row[3]) for row in rows}
+        except sqlite3.DatabaseError as exc:
+            log.warning("the attribute memory cannot be read: %s", exc)
+        return found
+
+    @staticmethod
+    def recall(found: dict[str, tuple[str, float, str]], summary: ObjectSummary) -> Remembered | None:
+        """Return what was remembered of *summary*, if it is still true."""
+        row = found.get(summary.key)
+        if row is None or row[0] != summary.etag or not row[1] - 60 <= summary.last_modified <= row[1]:
+            return None
+        meta, headers = json.loads(row[2])
+        return Remembered(meta, headers)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if self._db is None or not self._fresh:
+            return
+        fresh, self._fresh = self._fresh, {}
+        try:
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                "INSERT OR REPLACE INTO heads (key, etag, modified, said) VALUES (?, ?, ?, ?)",
+                [(key, *row) for key, row in fresh.items()],
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as exc:
+            log.warning("the attribute memory cannot be written: %s", exc)
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Write what was gathered, keep the file within its limit, and close it."""
+        if self._db is None:
+            return
+        self.flush()
+        try:
+            if self._db.execute("SELECT count(*) FROM heads").fetchone()[0] > _LIMIT:
+                self._db.execute(
+                    "DELETE FROM heads WHERE key IN (SELECT key FROM heads ORDER BY modified LIMIT ?)", (_LIMIT // 4,)
+                )
+        except sqlite3.DatabaseError as exc:
+            log.warning("the attribute memory cannot be trimmed: %s", exc)
+        self._db.close()
+        self._db = None

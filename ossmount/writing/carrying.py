@@ -1,0 +1,283 @@
+"""How each kind of intent is carried out: the requests, and what makes it safe to begin them again.
+
+Everything here may be cut off at any point and done once more, by this daemon or the next: copies are made before
+what they are copied from is deleted, an object that has gone is no reason to fail a delete, and a rename that finds
+its result in place is done.
+
+An object's ACL is in no answer but GetObjectACL's, and a copy or an overwrite resets it.  So it is asked for and sent
+again, except where this mount wrote the object and so knows it to have none of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cachetools
+import trio
+
+from ..wire.errors import AccessDenied, NoSuchKey, PreconditionFailed, ServiceError
+from ..wire.models import CopyObjectResult, ObjectHead, ObjectSummary, Source
+from .intents import Intent, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from ..oss.bucket import Bucket
+
+log = logging.getLogger(__name__)
+
+_SYMLINK = "Symlink"
+_CARRIED = (
+    "content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires",
+    "x-oss-storage-class", "x-oss-server-side-encryption", "x-oss-server-side-data-encryption", "x-oss-server-side-encryption-key-id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What is now in the bucket: the object, when there is one, and its Last-Modified or a little later."""
+
+    source: Source | None = None
+    modified: float = 0.0
+    version: int = 0  # of the staged file, for a PUT
+
+
+Moved = dict[str, Carried]  # old key -> what it is now
+
+
+class Carrying:
+    """Carries intents out on one bucket."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        *,
+        preserve: Callable[[str], Awaitable[None]],
+        moved: Callable[[Intent, Moved], None],
+        parallel: int = 64,
+        keep_acl: bool = True,
+    ) -> None:
+        """Work on *bucket*.
+
+        *preserve* is awaited before the object of a key is replaced or deleted: whoever has it open gets the bytes.
+        *moved* is called when all copies of a rename are made and nothing has been deleted.
+        """
+        self._bucket = bucket
+        self._preserve = preserve
+        self._moved = moved
+        self._limiter = trio.CapacityLimiter(parallel)
+        self._keep_acl = keep_acl
+        self._plain: cachetools.LRUCache[str, str] = cachetools.LRUCache(200_000)  # key -> ETag, known to have no ACL
+
+    async def carry(self, intent: Intent) -> Carried | None:
+        """Carry *intent* out.
+
+        Raises:
+            OSSError: the service refused, or could not be reached.
+            OSError: something of this machine is in the way.
+        """
+        match intent.verb:
+            case Verb.PUT:
+                return await self._put(intent)
+            case Verb.DELETE:
+                await self.carry_deletes([intent])
+                return None
+            case Verb.RENAME:
+                return await (self._rename_tree(intent) if intent.is_tree else self._rename(intent))
+            case Verb.MKDIR:
+                return await self._mkdir(intent.key, intent.data["meta"])
+            case Verb.SYMLINK:
+                return await self._symlink(intent.key, intent.data)
+            case Verb.UPDATE:
+                return await self._update(intent.key, intent.data)
+            case Verb.ACL:
+                self._plain.pop(intent.key, None)
+                await self._bucket.put_object_acl(intent.key, intent.data["acl"])
+                return Carried()
+            case Verb.TAGS:
+                if intent.data["tags"]:
+                    await self._bucket.put_object_tagging(intent.key, intent.data["tags"])
+                else:
+                    await self._bucket.delete_object_tagging(intent.key)
+                return Carried()
+
+    async def carry_deletes(self, intents: Sequence[Intent]) -> None:
+        """Delete the objects of *intents*, in one request for each thousand."""
+        for intent in intents:
+            await self._preserve(intent.key)
+            self._plain.pop(intent.key, None)
+        if len(intents) == 1:
+            await self._bucket.delete_object(intents[0].key)
+        else:
+            await self._bucket.delete_multiple_objects([intent.key for intent in intents])
+
+    # One kind after the other
+
+    async def _put(self, intent: Intent) -> Carried:
+        if intent.upload is None:
+            raise FileNotFoundError(
+                2, "the staged bytes of this file are not there any more", intent.data.get("staged")
+            )
+        headers = dict(intent.data["headers"])
+        await self._preserve(intent.key)
+        if intent.data.get("replaces"):
+            acl = await self.acl_of(intent.key, intent.data.get("etag"))
+            if acl is not None:
+                headers["x-oss-object-acl"] = acl
+        result = await intent.upload.finish(headers, intent.data["meta"])
+        modified = result.last_modified
+        if not result.attributes_current:
+            copy = await self._copy_onto_itself(result.source, headers, intent.data["meta"])
+            modified = copy.last_modified
+        if "x-oss-object-acl" not in headers:
+            self._plain[intent.key] = result.source.etag
+        return Carried(result.source, modified, getattr(result, "version", 0))
+
+    async def _mkdir(self, key: str, meta: Mapping[str, str]) -> Carried:
+        result = await self._bucket.put_object(key, b"", meta=meta, content_type="application/x-directory")
+        self._plain[key] = result.etag
+        return Carried(Source(key, result.etag, 0), result.last_modified)
+
+    async def _symlink(self, key: str, data: Mapping[str, Any]) -> Carried:
+        await self._preserve(key)
+        if data["native"] is not None:
+            link = await self._bucket.put_symlink(
+                key, data["native"], meta=data["meta"], headers=data.get("headers") or {}
+            )
+            return Carried(Source(key, link.etag, 0, type=_SYMLINK), link.last_modified)
+        text = data["text"].encode("utf-8", "surrogateescape")
+        result = await self._bucket.put_object(key, text, meta=data["meta"], content_type="application/octet-stream")
+        return Carried(Source(key, result.etag, len(text)), result.last_modified)
+
+    async def _update(self, key: str, data: Mapping[str, Any]) -> Carried:
+        """Change headers and user meta of *key*, and nothing else of it: all it has is sent again."""
+        if data.get("symlink"):
+            link = await self._bucket.get_symlink(key)
+            put = await self._bucket.put_symlink(key, link.target, meta=_patched(link.meta, data["meta"]))
+            return Carried(Source(key, put.etag, 0, type=_SYMLINK), put.last_modified)
+        for attempt in (1, 2, 3):
+            try:
+                head: ObjectHead = await self._bucket.head_object(key)
+            except NoSuchKey:
+                if key.endswith("/"):
+                    return await self._mkdir(key, data["full"])
+                log.warning("the attributes of %r cannot be changed: it has gone", key)
+                return Carried()
+            headers = _patched(
+                {name: head.headers[name] for name in _CARRIED if name in head.headers}, data.get("headers", {})
+            )
+            headers.setdefault("content-type", head.content_type)
+            acl = await self.acl_of(key, head.etag)
+            if acl is not None:
+                headers["x-oss-object-acl"] = acl
+            try:
+                copy = await self._copy_onto_itself(head.source, headers, _patched(head.meta, data["meta"]))
+            except PreconditionFailed:
+                if attempt == 3:
+                    raise
+                continue  # somebody else wrote it in between; theirs are the bytes, ours the attributes
+            if acl is None:
+                self._plain[key] = copy.etag
+            return Carried(Source(key, copy.etag or head.etag, head.size, head.type, head.crc64), copy.last_modified)
+        raise AssertionError
+
+    async def _copy_onto_itself(
+        self, source: Source, headers: Mapping[str, str], meta: Mapping[str, str]
+    ) -> CopyObjectResult:
+        return await self._bucket.copy_object(
+            source.key, source.key, replace=True, headers=headers, meta=meta, if_match=source.etag
+        )
+
+    async def _rename(self, intent: Intent) -> Carried:
+        await self._preserve(intent.target)
+        try:
+            carried = await self._copy(intent.key, intent.target, is_symlink=bool(intent.data.get("symlink")))
+        except NoSuchKey:
+            carried = await self._already_there(intent)
+        self._moved(intent, {intent.key: carried})
+        if carried.source is not None:
+            await self._bucket.delete_object(intent.key)
+        return carried
+
+    async def _already_there(self, intent: Intent) -> Carried:
+        """Tell whether an earlier try made this rename, now that its source is not there."""
+        try:
+            head: ObjectHead = await self._bucket.head_object(intent.target)
+        except NoSuchKey:
+            log.warning("%r cannot be renamed to %r: it has gone", intent.key, intent.target)
+            return Carried()
+        return Carried(head.source, head.last_modified)
+
+    async def _rename_tree(self, intent: Intent) -> None:
+        moved: Moved = {}
+        marker = ""
+        listed: list[ObjectSummary] = []
+        while True:
+            page = await self._bucket.list_objects(intent.key, marker=marker, max_keys=1000)
+            listed += page.objects
+            if not page.is_truncated:
+                break
+            marker = page.next_marker
+        failures: list[Exception] = []
+
+        async def copy(summary: ObjectSummary) -> None:
+            target = intent.target + summary.key[len(intent.key) :]
+            try:
+                async with self._limiter:
+                    moved[summary.key] = await self._copy(
+                        summary.key, target, is_symlink=summary.type == _SYMLINK, etag=summary.etag
+                    )
+            except NoSuchKey:
+                log.info("%r went away while its directory was being renamed", summary.key)
+            except Exception as exc:
+                failures.append(exc)
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for summary in listed:
+                nursery.start_soon(copy, summary)
+        if failures:
+            raise failures[0]
+        self._moved(intent, moved)
+        if moved:
+            await self._bucket.delete_multiple_objects(list(moved))
+
+    async def _copy(self, key: str, target: str, *, is_symlink: bool, etag: str | None = None) -> Carried:
+        if is_symlink:
+            link = await self._bucket.get_symlink(key)
+            put = await self._bucket.put_symlink(target, link.target, meta=link.meta)
+            return Carried(Source(target, put.etag, 0, type=_SYMLINK), put.last_modified)
+        acl = await self.acl_of(key, etag)
+        headers = {} if acl is None else {"x-oss-object-acl": acl}
+        copy = await self._bucket.copy_object(target, key, headers=headers)
+        if acl is None:
+            self._plain[target] = copy.etag
+        self._plain.pop(key, None)
+        return Carried(Source(target, copy.etag, -1, crc64=copy.crc64), copy.last_modified)
+
+    async def acl_of(self, key: str, etag: str | None = None) -> str | None:
+        """Return the ACL that *key* has of its own, or None."""
+        if not self._keep_acl or (key in self._plain and etag in {None, self._plain[key]}):
+            return None
+        try:
+            acl: str = await self._bucket.get_object_acl(key)
+        except NoSuchKey:
+            return None
+        except AccessDenied as exc:
+            log.warning("object ACLs may not be read and so are not kept on rename and rewrite: %s", exc)
+            self._keep_acl = False
+            return None
+        except ServiceError as exc:
+            if exc.transient:
+                raise
+            log.info("%r has no ACL that could be read: %s", key, exc)
+            return None
+        return None if acl == "default" else acl
+
+
+def _patched(values: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:
+    """Return *values* with those of *patch* set, and those that are None there removed."""
+    patched = {**values, **{name: value for name, value in patch.items() if value is not None}}
+    return {name: value for name, value in patched.items() if name not in patch or patch[name] is not None}
