@@ -22,7 +22,6 @@ from .oss.client import Client, ClientOptions
 from .oss.credentials import find_credentials
 from .oss.endpoints import Endpoint
 from .tree.attributes import Defaults
-from .wire.objects import get_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +65,7 @@ async def run(config: Config, *, ready: Callable[[], None]) -> None:
             await services.start(rooms.executor.run)
 
             async def url_of(key: str) -> str:
-                return await client.presign(get_object(config.bucket, key), expires=_URL_EXPIRES)
+                return await bucket.presign(key, expires=_URL_EXPIRES)
 
             status = Status(filesystem, client, commit=config.commit, source=config.source)
             operations = Operations(filesystem, Properties(filesystem, url_of=url_of))

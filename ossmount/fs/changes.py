@@ -202,7 +202,9 @@ class Changes:
                 return made
             if not node.remote:
                 return []  # open and never committed: its staged bytes know their new name
-        data = {"symlink": True} if node.kind is attrs.Kind.SYMLINK and self._is_native(node) else {}
+        data = {"size": node.size}
+        if node.kind is attrs.Kind.SYMLINK and self._is_native(node):
+            data["symlink"] = True
         return [self._append(Verb.RENAME, node, key, target, data=data, names=names)]
 
     def overwritten(self, node: Node) -> None:

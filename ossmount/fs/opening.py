@@ -20,6 +20,7 @@ import trio
 
 from ..tree.attributes import SYMLINK_TYPE, Kind
 from ..tree.lookup import KindChanged
+from ..wire.checksums import crc64
 from ..wire.errors import InvalidRange, NoSuchKey, NotModified
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ class Opening:
             return await self._rooms.lookup.head(source.key)
         if head.type == SYMLINK_TYPE:
             return await self._rooms.lookup.head(source.key, is_symlink=True)
+        if len(body) == head.size and head.crc64 is not None and crc64(body) != head.crc64:
+            log.warning("%s arrived damaged; fetching it again", source.key)
+            head, body = await self._rooms.bucket.get_object(source.key)  # which checks, and tries again
         self._rooms.reading.put(head.source, 0, body)
         return head
 

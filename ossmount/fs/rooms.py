@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from ..reading.options import ReadingOptions
 from ..reading.reader import Reading
+from ..tree import attributes as attrs
 from ..tree.attributes import Attributes, Kind
 from ..tree.beliefs import Beliefs
 from ..tree.inodes import ROOT, Directory, Inodes, Node
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..oss.bucket import Bucket
     from ..tree.attributes import Defaults
+    from ..wire.models import SymlinkResult
     from .files import OpenFile
 
 
@@ -138,7 +140,15 @@ async def open_rooms(
     def moved(intent: Intent, what: Moved) -> None:
         changes.moved(intent, what)
 
-    carrying = Carrying(bucket, preserve=preserve, moved=moved)
+    def relink(key: str, link: SymlinkResult) -> dict[str, Any]:
+        text = attrs.symlink_text(link.meta)
+        if text is None:  # another client made it, and meant this very key
+            return {"native": link.target, "text": "", "meta": link.meta}
+        native = attrs.native_symlink_target(key, text, keys.prefix)
+        meta = {name: value for name, value in link.meta.items() if native is not None or name != attrs.META_SYMLINK}
+        return {"native": native, "text": text.decode("utf-8", "surrogateescape"), "meta": meta}
+
+    carrying = Carrying(bucket, preserve=preserve, moved=moved, relink=relink)
     executor = Executor(log, carrying, is_passing=is_passing, options=ExecutorOptions(parallel=parallel))
     changes = Changes(executor, log, beliefs, remembered, orphans)
     try:

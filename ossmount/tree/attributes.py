@@ -62,20 +62,6 @@ _ID_MAX = 2**32 - 2  # -1 means "leave it alone" in chown(2)
 # A client whose clock is off by more than this is refused by OSS.  See `_times`.
 _CLOCK_ERROR = 15 * 60 * _NANO
 
-_CARRIED = (
-    "content-type",
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "expires",
-    "x-oss-storage-class",
-    "x-oss-server-side-encryption",
-    "x-oss-server-side-data-encryption",
-    "x-oss-server-side-encryption-key-id",
-)
-
-
 class Kind(enum.IntEnum):
     """What an inode is; the value is its part of ``st_mode``."""
 
@@ -371,7 +357,7 @@ def carried_headers(head: ObjectHead | SymlinkResult) -> dict[str, str]:
     by the default of ``x-oss-tagging-directive``.  **An ACL of the object's own is in no header**: a caller has to read
     it with GetObjectACL and send ``x-oss-object-acl``.
     """
-    return {name: head.headers[name] for name in _CARRIED if head.headers.get(name)}
+    return metadata.carried(head.headers)
 
 
 # --- symbolic links --------------------------------------------------------------------------------------------------

@@ -80,3 +80,25 @@ def to_headers(meta: Mapping[str, str]) -> Headers:
 def from_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Read user metadata from header fields: name without the prefix, value decoded."""
     return {name[len(PREFIX) :]: decode_value(value) for name, value in headers.items() if name.startswith(PREFIX)}
+
+
+_CARRIED = (
+    "content-type",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+    "x-oss-storage-class",
+    "x-oss-server-side-encryption",
+    "x-oss-server-side-data-encryption",
+    "x-oss-server-side-encryption-key-id",
+)
+
+
+def carried(headers: Headers) -> dict[str, str]:
+    """Pick what a copy with new metadata must send again: REPLACE resets everything else to its default.
+
+    User metadata are not among them, nor is the ACL, which no answer but GetObjectACL's tells.  Source: CopyObject.
+    """
+    return {name: headers[name] for name in _CARRIED if headers.get(name)}

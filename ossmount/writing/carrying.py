@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 import cachetools
 import trio
 
-from ..wire.errors import AccessDenied, NoSuchKey, PreconditionFailed, ServiceError
-from ..wire.models import CopyObjectResult, ObjectHead, ObjectSummary, Source
+from ..oss import copying
+from ..wire.errors import AccessDenied, EntityTooLarge, NoSuchKey, PreconditionFailed, ServiceError
+from ..wire.metadata import carried
+from ..wire.models import CopyObjectResult, ObjectHead, ObjectSummary, Source, SymlinkResult
 from .intents import Intent, Verb
 
 if TYPE_CHECKING:
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SYMLINK = "Symlink"
-_CARRIED = (
-    "content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires",
-    "x-oss-storage-class", "x-oss-server-side-encryption", "x-oss-server-side-data-encryption", "x-oss-server-side-encryption-key-id",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +54,20 @@ class Carrying:
         *,
         preserve: Callable[[str], Awaitable[None]],
         moved: Callable[[Intent, Moved], None],
+        relink: Callable[[str, SymlinkResult], Mapping[str, Any]],
         parallel: int = 64,
         keep_acl: bool = True,
     ) -> None:
         """Work on *bucket*.
 
         *preserve* is awaited before the object of a key is replaced or deleted: whoever has it open gets the bytes.
-        *moved* is called when all copies of a rename are made and nothing has been deleted.
+        *moved* is called when all copies of a rename are made and nothing has been deleted.  *relink* gives the data
+        of a SYMLINK for a link that gets another key: its text stays, so what it points to changes.
         """
         self._bucket = bucket
         self._preserve = preserve
         self._moved = moved
+        self._relink = relink
         self._limiter = trio.CapacityLimiter(parallel)
         self._keep_acl = keep_acl
         self._plain: cachetools.LRUCache[str, str] = cachetools.LRUCache(200_000)  # key -> ETag, known to have no ACL
@@ -165,10 +166,7 @@ class Carrying:
                     return await self._mkdir(key, data["full"])
                 log.warning("the attributes of %r cannot be changed: it has gone", key)
                 return Carried()
-            headers = _patched(
-                {name: head.headers[name] for name in _CARRIED if name in head.headers}, data.get("headers", {})
-            )
-            headers.setdefault("content-type", head.content_type)
+            headers = _patched(carried(head.headers), data.get("headers", {}))
             acl = await self.acl_of(key, head.etag)
             if acl is not None:
                 headers["x-oss-object-acl"] = acl
@@ -186,14 +184,14 @@ class Carrying:
     async def _copy_onto_itself(
         self, source: Source, headers: Mapping[str, str], meta: Mapping[str, str]
     ) -> CopyObjectResult:
-        return await self._bucket.copy_object(
-            source.key, source.key, replace=True, headers=headers, meta=meta, if_match=source.etag
-        )
+        return await copying.copy(self._bucket, source.key, source, headers=headers, meta=meta)
 
     async def _rename(self, intent: Intent) -> Carried:
         await self._preserve(intent.target)
         try:
-            carried = await self._copy(intent.key, intent.target, is_symlink=bool(intent.data.get("symlink")))
+            carried = await self._copy(
+                intent.key, intent.target, is_symlink=bool(intent.data.get("symlink")), size=intent.data.get("size", 0)
+            )
         except NoSuchKey:
             carried = await self._already_there(intent)
         self._moved(intent, {intent.key: carried})
@@ -227,7 +225,7 @@ class Carrying:
             try:
                 async with self._limiter:
                     moved[summary.key] = await self._copy(
-                        summary.key, target, is_symlink=summary.type == _SYMLINK, etag=summary.etag
+                        summary.key, target, is_symlink=summary.type == _SYMLINK, etag=summary.etag, size=summary.size
                     )
             except NoSuchKey:
                 log.info("%r went away while its directory was being renamed", summary.key)
@@ -244,14 +242,23 @@ class Carrying:
         if moved:
             await self._bucket.delete_multiple_objects(list(moved))
 
-    async def _copy(self, key: str, target: str, *, is_symlink: bool, etag: str | None = None) -> Carried:
+    async def _copy(
+        self, key: str, target: str, *, is_symlink: bool, etag: str | None = None, size: int = 0
+    ) -> Carried:
         if is_symlink:
             link = await self._bucket.get_symlink(key)
-            put = await self._bucket.put_symlink(target, link.target, meta=link.meta)
-            return Carried(Source(target, put.etag, 0, type=_SYMLINK), put.last_modified)
+            return await self._symlink(target, self._relink(target, link))
         acl = await self.acl_of(key, etag)
         headers = {} if acl is None else {"x-oss-object-acl": acl}
-        copy = await self._bucket.copy_object(target, key, headers=headers)
+        try:
+            if size > copying.LARGE:
+                raise EntityTooLarge(f"{key}: {size} bytes")
+            copy = await self._bucket.copy_object(target, key, headers=headers)
+        except EntityTooLarge:
+            # Parts carry nothing along, so what the object has is asked for and given again.
+            head = await self._bucket.head_object(key)
+            headers.update(carried(head.headers))
+            copy = await copying.copy(self._bucket, target, head.source, headers=headers, meta=head.meta)
         if acl is None:
             self._plain[target] = copy.etag
         self._plain.pop(key, None)
