@@ -38,6 +38,8 @@ Body = bytes | bytearray | memoryview | AsyncIterable[bytes] | None
 
 MAX_HEAD = 64 * 1024
 _RECEIVE = 64 * 1024
+# Bodies that go by in pieces do so in pieces of at most this.
+PIECE = 256 * 1024
 # Bodies up to here are copied behind the head and sent in one go.
 _SMALL_BODY = 16 * 1024
 # Bodies from here on are sent with an eye on the service answering before it has all of them.
@@ -163,7 +165,11 @@ class Connection:
             else:
                 done += sent
                 since += sent
-                if since >= _CHECKPOINT_EVERY:
+                if sent < len(piece) and not self._tls:
+                    # The buffer is full: to try again at once would only say so.
+                    since = 0
+                    await self._wait(trio.lowlevel.wait_writable)
+                elif since >= _CHECKPOINT_EVERY:
                     since = 0
                     await trio.lowlevel.checkpoint()
 
@@ -284,7 +290,7 @@ class Connection:
                 break
             if status == 101:
                 raise BrokenResponse(f"{self.origin} switched protocols")
-        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields)
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields])
         return Answer(self, status, headers, method, parser, head, release)
 
 
@@ -397,26 +403,16 @@ class Answer:
         """
         if self._left == 0:
             return b""
-        if self._left is not None:
-            if self._left > limit:
-                raise BrokenResponse(f"{self._left} bytes where at most {limit} were asked for")
-            pending = self._connection.pending
-            if len(pending) == self._left:
-                # It came along with the head, as small ones do.
-                self._connection.pending = b""
-                self._left = 0
-                return pending
-            body = bytearray(self._left)
-            await self.read_into(memoryview(body))
-            return bytes(body)
+        if self._left is not None and self._left > limit:
+            raise BrokenResponse(f"{self._left} bytes where at most {limit} were asked for")
         pieces = []
         size = 0
-        while (piece := await self.read_some(limit + 1)) is not None:
+        while (piece := await self.read_some(PIECE)) is not None:
             size += len(piece)
             if size > limit:
                 raise BrokenResponse(f"more than {limit} bytes")
             pieces.append(piece)
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def read_some(self, size: int) -> bytes | None:
         """Return the next piece of the body, of at most *size* bytes, or None at its end."""

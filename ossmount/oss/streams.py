@@ -9,6 +9,7 @@ import trio
 
 from ..wire.checksums import crc64
 from ..wire.errors import IntegrityError
+from .connection import PIECE
 
 if TYPE_CHECKING:
     from ..wire.message import Buffer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 # From here on a CRC takes so long (some 10 GB/s) that it is taken in a thread.
 _LONG = 16 * 1024 * 1024
-PIECE = 256 * 1024
+
 
 
 async def crc64_of(body: Buffer) -> int:

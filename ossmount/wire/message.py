@@ -26,9 +26,12 @@ class Headers(dict[str, str]):
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
+        if not fields:
+            return
+        put, has = super().__setitem__, super().__contains__
         for name, value in fields.items() if isinstance(fields, Mapping) else fields:
             name = name.lower()
-            super().__setitem__(name, f"{self[name]}, {value}" if name in self else value)
+            put(name, f"{self[name]}, {value}" if has(name) else value)
 
     def __setitem__(self, name: str, value: str) -> None:
         super().__setitem__(name.lower(), value)
