@@ -213,6 +213,8 @@ def plan(
     limits: Limits,
     unit: int | None = None,
     done: Mapping[int, Range] | None = None,
+    appending: bool = True,
+    copying: bool = True,
 ) -> Plan:
     """Decide how a file becomes the object *key*.
 
@@ -222,18 +224,20 @@ def plan(
         base: The object whose first *base_size* bytes show where nothing is staged.
         unit: The grid's unit if parts have gone up while the file was written.
         done: The parts that are up and current, by number.
+        appending: Whether the service appends to the base, for all we know.
+        copying: Whether it copies parts from the base, for all we know.
 
     Raises:
         OSError: EFBIG, the file is bigger than an object may be.
     """
     if size > limits.max_object:
         raise OSError(errno.EFBIG, f"{size} bytes are more than an object may have ({limits.max_object})", key)
-    if appends_only(key=key, size=size, dirty=dirty, base=base, base_size=base_size, limits=limits):
+    if appending and appends_only(key=key, size=size, dirty=dirty, base=base, base_size=base_size, limits=limits):
         return Append(base_size, size)
     if size <= limits.small:
         return PutWhole()
     # The service follows a symlink when it reads, but refuses one as the source of a copy.
-    kept = base_size if base is not None and base.type != "Symlink" else 0
+    kept = base_size if copying and base is not None and base.type != "Symlink" else 0
     if unit is not None and (grid := Grid(unit, limits)).reach >= size:
         return Multipart(tuple(_cut_on_grid(size, dirty, kept, grid, limits, done or {})), unit)
     steps = _cut_freely(size, dirty, kept, limits)

@@ -18,6 +18,7 @@ import errno
 import logging
 import os
 import secrets
+import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -28,6 +29,7 @@ from .changes import Changes
 from .journal import Journal, JournalBroken, sync_file, write_fully
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .options import WritingOptions
@@ -66,6 +68,8 @@ class Staged:
     """One file that is being written.  Every method is synchronous; make one with `Staging.create`."""
 
     __slots__ = (
+        "_alarm",
+        "_alarm_total",
         "_changes",
         "_data",
         "_generation",
@@ -100,6 +104,8 @@ class Staged:
         """Where the last write ended: there the program is writing."""
         self._changes = Changes()
         self._grounded = 0
+        self._alarm_total = sys.maxsize
+        self._alarm: Callable[[], object] = int
 
     @classmethod
     def recover(cls, staging: Staging, name: str) -> Staged:
@@ -150,6 +156,9 @@ class Staged:
             self.dirty.add(offset, stop)
             if stop > self.size:
                 self.size = stop
+            if self.dirty.total >= self._alarm_total:
+                self._alarm_total = sys.maxsize
+                self._alarm()
         self.last_stop = stop
         self._changes.write(offset, stop)
         if self._journal.slots > 1024 + 8 * len(self.dirty):
@@ -177,6 +186,10 @@ class Staged:
         self._changes.cut(size)
         self.dirty.clip(size)
         self._free(size)
+
+    def watch(self, total: int, alarm: Callable[[], object]) -> None:
+        """Call *alarm*, once, as soon as *total* bytes are dirty; forgets the alarm set before."""
+        self._alarm_total, self._alarm = total, alarm
 
     # -- what is where --
 
@@ -261,9 +274,10 @@ class Staged:
         dirty = self.dirty.copy()
         dirty.remove(0, clean)
         self._ground(source, max(self.base_size, clean), dirty)
-        # What became clean is missing from `dirty`, though an older content may not have it.
-        self._changes.step()
-        self._grounded = self.version
+        if clean:
+            # What became clean is missing from `dirty`, though an older content may not have it.
+            self._changes.step()
+            self._grounded = self.version
 
     def _ground(self, base: Source, base_size: int, dirty: RangeSet) -> None:
         """Change what lies below.  The journal's rename is the moment at which it happens."""
