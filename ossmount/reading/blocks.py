@@ -52,7 +52,7 @@ class Run:
         self.owner: object | None = NOBODY
         self.was_read = False
         self.born = 0  # how many bytes had been read of everything when it was closed
-        self.memory: bytes | bytearray = b""
+        self.memory: bytes | bytearray | memoryview = b""
         self.view = memoryview(b"")  # of memory
 
     @property
@@ -156,17 +156,42 @@ class Version:
         return f"<Version {self.key!r} {self.etag}: {self.runs}>"
 
 
+class Buffers:
+    """Memory for whole blocks, *size* bytes each; what was given back is taken again first."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._spare: list[bytearray | memoryview] = []
+
+    def take(self) -> bytearray | memoryview:
+        """Return a buffer, with anything in it."""
+        return self._spare.pop() if self._spare else bytearray(self.size)
+
+    def give(self, buffer: bytearray | memoryview) -> None:
+        """Give a buffer back that was taken."""
+        self._spare.append(buffer)
+
+    def trim(self, keep: int) -> None:
+        """Free the memory of all that were given back but *keep*."""
+        del self._spare[keep:]
+
+    def __len__(self) -> int:
+        """How many were given back and are still in memory."""
+        return len(self._spare)
+
+
 class Blocks:
-    """All runs of all versions, within *limit* bytes; a block has *block_size* bytes.
+    """All runs of all versions, within *limit* bytes; a block has *block_size* bytes, and its memory is of *buffers*.
 
     INVARIANT: each closed run is either in ``_unread`` or in ``_spent``, an open one in neither.
     INVARIANT: ``used`` is the cost of all runs, ``_spent_cost`` that of the spent ones.
     INVARIANT: spare buffers are no more than what open runs were promised.
     """
 
-    def __init__(self, limit: int, block_size: int) -> None:
+    def __init__(self, limit: int, block_size: int, buffers: Buffers | None = None) -> None:
         self.limit = limit
         self.block_size = block_size
+        self._buffers = Buffers(block_size) if buffers is None else buffers
         self.used = 0
         self.served = 0  # bytes read from here: the clock by which runs grow old
         self.wasted = 0  # bytes evicted unread
@@ -175,7 +200,6 @@ class Blocks:
         self._spent: OrderedDict[Run, None] = OrderedDict()
         self._spent_cost = 0
         self._promised = 0  # whole blocks of open runs that have no buffer yet
-        self._spare: list[bytearray] = []
 
     # Versions
 
@@ -295,8 +319,11 @@ class Blocks:
             # Keep as much memory as there are bytes.
             self.used -= run.end - run.filled
             run.end = run.filled
-            run.memory = bytes(run.view[: run.end - run.start])
-            run.view = memoryview(run.memory)
+            memory = bytes(run.view[: run.end - run.start])
+            self._give_back(run)
+            run.memory = memory
+            run.view = memoryview(memory)
+            self._trim()
         run.owner = None
         run.born = self.served
         if run.was_read:
@@ -347,10 +374,15 @@ class Blocks:
         size = run.end - run.start
         if size == self.block_size:
             self._promised -= 1
-            run.memory = self._spare.pop() if self._spare else bytearray(size)
+            run.memory = self._buffers.take()
         else:
             run.memory = bytearray(size)
         run.view = memoryview(run.memory)
+
+    def _give_back(self, run: Run) -> None:
+        memory, run.memory, run.view = run.memory, b"", memoryview(b"")
+        if not isinstance(memory, bytes) and len(memory) == self.block_size:
+            self._buffers.give(memory)
 
     def _touch(self, run: Run) -> None:
         if run in self._spent:
@@ -379,17 +411,14 @@ class Blocks:
             self._spent_cost -= run.cost
         else:
             self._unread.pop(run, None)
-        size = run.end - run.start
         if not run.memory:
-            self._promised -= size == self.block_size
-        elif isinstance(run.memory, bytearray) and len(run.memory) == self.block_size:
-            self._spare.append(run.memory)
-        run.view = memoryview(b"")
-        run.memory = b""
+            self._promised -= run.end - run.start == self.block_size
+        self._give_back(run)
 
     def _trim(self) -> None:
         """Free the buffers that no open run is waiting for."""
-        del self._spare[max(self._promised, 0) :]
+        if len(self._buffers) > self._promised:
+            self._buffers.trim(self._promised)
 
     def _oldest(self) -> Run | None:
         return next(iter(self._unread), None)
@@ -409,7 +438,7 @@ class Blocks:
         assert self._promised == sum(
             not run.memory and run.end - run.start == self.block_size for run in runs if run.owner is not None
         )
-        assert len(self._spare) <= self._promised
+        assert len(self._buffers) <= self._promised
         for versions in self._versions.values():
             for version in versions.values():
                 version.check_invariants()

@@ -16,6 +16,7 @@ import trio
 from ..ranges import Range
 from ..wire.checksums import crc64
 from ..wire.errors import IntegrityError
+from .arena import Arena
 from .blocks import Blocks
 from .diskcache import BlockName, DiskCache, DiskStatistics
 from .fetch import DiskFetch, Fetch
@@ -68,7 +69,8 @@ class Reading:
 
     def __init__(self, bucket: Opener, *, nursery: trio.Nursery, options: ReadingOptions | None = None) -> None:
         self.options = options or ReadingOptions()
-        self.blocks = Blocks(self.options.memory, self.options.block_size)
+        arena = Arena(self.options.block_size, self.options.memory)
+        self.blocks = Blocks(self.options.memory, self.options.block_size, arena)
         self._bucket = bucket
         self._nursery = nursery
         self._readers: set[Reader] = set()
