@@ -20,7 +20,8 @@ runtime.mkdir(mode=0o700, exist_ok=True)
 socket = runtime / "socket"
 
 async def status(params, progress):
-    return {"pending": 2, "staged_bytes": 3 << 20, "failed": [], "requests": {"PutObject": 7}, "notes": ["a", {"b": 1}, *range(30)]}
+    notes = ["a", {"b": 1}, *range(30)]
+    return {"pending": 2, "staged_bytes": 3 << 20, "failed": [], "requests": {"PutObject": 7}, "notes": notes}
 
 async def drain(params, progress):
     if params.get("later"):
