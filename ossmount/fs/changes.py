@@ -267,6 +267,9 @@ class Changes:
 
     def dropped(self, intent: Intent) -> None:
         """Forget an intent that was abandoned after it had begun."""
+        file: OpenFile | None = intent.subject.node.file
+        if intent.verb is Verb.PUT and file is not None and file.put is intent:
+            file.abandoned()
         self._settle(intent)
 
     def moved(self, intent: Intent, moved: Moved) -> None:
@@ -348,19 +351,23 @@ class Changes:
         self.failures.pop(intent.id, None)
 
     def _void_before_delete(self, node: Node, key: str) -> list[Intent]:
-        """Return the intents that a delete of *key* makes pointless; a PUT that has begun is interrupted."""
-        file: OpenFile | None = node.file
-        if file is not None and file.put is not None and file.put.live and file.put.started:
-            node.remote = True  # it may be there at any moment
-            self.executor.abandon(file.put)
-        return [
+        """Return the intents that a delete of *key* makes pointless; a PUT that has begun is interrupted.
+
+        The PUT of the node itself is one of them whatever its key: a directory around it may have been renamed since.
+        """
+        void = {
             intent
             for intent in self.executor.touching(key)
-            if not intent.started
-            and intent.key == key
-            and intent.verb not in {Verb.RENAME, Verb.DELETE}
-            and self._is_last(intent, key)
-        ]
+            if intent.key == key and intent.verb not in {Verb.RENAME, Verb.DELETE} and self._is_last(intent, key)
+        }
+        file: OpenFile | None = node.file
+        if file is not None and file.put is not None and file.put.live:
+            if file.put.started:
+                node.remote = True  # it may be there at any moment
+                self.executor.abandon(file.put)
+            else:
+                void.add(file.put)
+        return list(void)
 
     def _last(self, key: str) -> Intent | None:
         return max(self.executor.touching(key), key=lambda intent: intent.id, default=None)

@@ -404,6 +404,14 @@ class OpenFile:
         if self.staged is not None:
             self.rooms.log.stage(self.staged.id, "", {"orphan": True})
 
+    def abandoned(self) -> None:
+        """Take it that the upload which `unlinked` found under way has been given up."""
+        self.put = None
+        self.drop_upload()
+        if self.node.is_unlinked and not self.handles:
+            self.unstage()
+        self.drop_if_idle()
+
     async def make_local(self) -> None:
         """Fetch all clean bytes into the staging file: the object is about to go.
 
