@@ -141,6 +141,7 @@ class Beliefs:
         directory.marker = marker
         directory.listed_until = expires
         directory.generation += 1
+        self.inodes.listed(parent)
 
     def apply_head(self, parent: Node, name: bytes, begun: int, now: float, head: ObjectHead) -> Node | None:
         """Believe that *name* is the object *head*; return its node."""

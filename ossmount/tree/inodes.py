@@ -103,12 +103,17 @@ class Inodes:
     INVARIANT: a node is here as long as the kernel holds its number, it is open, or a directory lists it.
     """
 
-    def __init__(self, root: Node, prefix: str) -> None:
-        """Begin with *root*, whose key is *prefix* (empty, or with a slash at its end)."""
+    def __init__(self, root: Node, prefix: str, *, limit: int = 200_000) -> None:
+        """Begin with *root*, whose key is *prefix* (empty, or with a slash at its end).
+
+        Beyond *limit* nodes, about half a kibibyte each, those are forgotten that the kernel has forgotten too.
+        """
         self.root = root
         self._prefix = prefix
         self._by_number: dict[int, Node] = {root.ino: root}
         self._numbers = itertools.count(ROOT + 1)
+        self._limit = limit
+        self._listed: dict[Node, None] = {}  # the one listed longest ago first
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -167,6 +172,26 @@ class Inodes:
         if node is not None:
             node.lookups = max(0, node.lookups - count)
             self.drop_if_free(node)
+
+    def listed(self, node: Node) -> None:
+        """Note that the directory *node* has just been listed; what was listed longest ago is forgotten for it."""
+        self._listed.pop(node, None)
+        self._listed[node] = None
+        while len(self._by_number) > self._limit and len(self._listed) > 1:
+            oldest = next(iter(self._listed))
+            del self._listed[oldest]
+            self._trim(oldest)
+
+    def _trim(self, node: Node) -> None:
+        """Forget the children of *node* that nobody refers to; it has to be listed again before it is complete."""
+        directory = node.directory
+        if directory is None or directory.touches:
+            return
+        for child in list(directory.children.values()):
+            is_leaf = child.directory is None or not (child.directory.children or child.directory.touches)
+            if is_leaf and not child.lookups and child.file is None:
+                directory.listed_until = NEVER
+                self.detach(child)
 
     def drop_if_free(self, node: Node) -> None:
         """Forget *node* if nobody can ask for it any more, with all that only it leads to."""

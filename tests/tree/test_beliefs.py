@@ -152,3 +152,21 @@ def test_a_forgotten_name_keeps_its_node_while_the_kernel_holds_it(beliefs: Beli
     beliefs.inodes.forget(node.ino, 1)
     with pytest.raises(KeyError):
         beliefs.inodes[node.ino]
+
+
+def test_beyond_the_limit_what_was_listed_longest_ago_is_forgotten(beliefs: Beliefs) -> None:
+    root = beliefs.inodes.root
+    beliefs.inodes._limit = 8
+    listing(beliefs, prefixes=("one/", "two/"))
+    one, two = child(beliefs, b"one"), child(beliefs, b"two")
+    for node in (one, two):
+        assert node.directory is not None
+        keys = [summary(f"{node.directory.prefix}{index}") for index in range(4)]
+        beliefs.inodes.refer(node)
+        beliefs.apply_listing(node, beliefs.begin(), 0.0, keys, (), lambda _: None)
+
+    assert one.directory is not None and two.directory is not None
+    assert len(two.directory.children) == 4
+    assert not one.directory.children
+    assert one.directory.listed_until < 0, "it is not complete any more, and must be listed again"
+    assert root.directory is not None and len(root.directory.children) == 2
