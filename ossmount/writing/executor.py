@@ -367,14 +367,15 @@ class Executor:
 
     def _succeed(self, intent: Intent, outcome: Any) -> None:
         self._running.discard(intent)
+        self._done_count += 1
         try:
-            self._log.remove([intent])
+            with self._log.together():
+                self._log.remove([intent])
+                if self.observer is not None:
+                    self.observer.done(intent, outcome)
         except OSError as exc:
             # Carrying it out again at the next mount does no harm; forgetting it here would not be noticed.
             log.error("%s", exc)
-        self._done_count += 1
-        if self.observer is not None:
-            self.observer.done(intent, outcome)
         self._retire(intent)
 
     def _interrupt(self, intent: Intent) -> None:
