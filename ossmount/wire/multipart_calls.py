@@ -154,6 +154,7 @@ def write_upload_part_copy(part: PartResult, content_range: tuple[int, int, int]
     """Answer UploadPartCopy; *content_range* is ``(start, stop, total)`` of the source when a range was asked for."""
     elements = [xml.tag("LastModified", xml_date(part.last_modified)), xml.tag("ETag", quoted(part.etag))]
     response = xml_response(xml.document("CopyPartResult", elements))
+    response.headers["etag"] = quoted(part.etag)
     if part.crc64 is not None:
         response.headers["x-oss-hash-crc64ecma"] = str(part.crc64)
     if content_range is not None:
