@@ -137,7 +137,9 @@ class Recovery:
 
     def _commit_rest(self, staged: Staged) -> None:
         row = self._rows.pop(staged.id, None)
-        if (row is not None and row.data.get("orphan")) or (row is None and not staged.dirty):
+        base = staged.base
+        is_clean = base is not None and not staged.dirty and staged.size == staged.base_size == base.size
+        if is_clean or (row is not None and row.data.get("orphan")) or (row is None and not staged.dirty):
             self._rooms.log.unstage(staged.id)
             staged.discard()
             return

@@ -170,17 +170,22 @@ class IntentLog:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make the statements inside one transaction: all of them survive a crash or none does."""
+        """Make the statements inside one transaction: all of them survive a crash or none does.
+
+        Raises:
+            OSError: they could not be written, so none is.
+        """
         if self._db.in_transaction:
             yield
             return
-        self._db.execute("BEGIN IMMEDIATE")
+        self._write("BEGIN IMMEDIATE", ())
         try:
             yield
+            self._write("COMMIT", ())
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk ends some transactions by itself
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def append(self, intent: Intent) -> None:
         """Write *intent* down.
