@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 from dataclasses import replace as _replace
 from typing import TYPE_CHECKING
@@ -186,7 +186,12 @@ class Objects:
             check_crc64(result.crc64, ours if stream is None else stream.crc64, f"{self.name}/{key}")
             return result
 
-        return await self.client.call(request, parse, body=stream)
+        try:
+            return await self.client.call(request, parse, body=stream)
+        finally:
+            if isinstance(body, AsyncGenerator):
+                # It may have been left in the middle, and nobody else knows.
+                await body.aclose()
 
     async def delete_object(self, key: str, *, version_id: str | None = None) -> None:
         """Delete *key*; that there is none is no error."""

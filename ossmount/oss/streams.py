@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _LONG = 16 * 1024 * 1024
 
 
-
 async def crc64_of(body: Buffer) -> int:
     """Return the CRC-64 of *body*, without holding up other tasks."""
     if memoryview(body).nbytes < _LONG:

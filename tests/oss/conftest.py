@@ -1,0 +1,164 @@
+"""A service that does what a test says, byte by byte, and clients of the embedded server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from ossmount.oss import Bucket, Client, ClientOptions, Endpoint, StaticCredentials
+from ossmount.oss.endpoints import Origin
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+    from ossmount.server.threaded import ThreadedServer
+
+Step = Callable[["Exchange"], Awaitable[None]] | bytes
+
+
+class Exchange:
+    """One request at the service, and the stream to answer on."""
+
+    def __init__(self, stream: trio.abc.Stream, head: bytes, rest: bytes) -> None:
+        self.stream = stream
+        self.head = head
+        self._rest = rest
+
+    async def body(self, size: int) -> bytes:
+        """Receive *size* bytes of the body."""
+        while len(self._rest) < size:
+            data = await self.stream.receive_some(1 << 20)
+            if not data:
+                break
+            self._rest += data
+        body, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(body)
+
+    async def until_closed(self) -> None:
+        """Receive until the client hangs up."""
+        try:
+            while await self.stream.receive_some(1 << 20):
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+
+class Service:
+    """Carries out one step of its script for each request; a step of bytes is an answer."""
+
+    def __init__(self) -> None:
+        self.script: list[Step] = []
+        self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
+        self.connections = 0
+        self.hung_up = trio.Event()
+        self.origin = Origin("", 0)
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        """Serve one connection."""
+        self.connections += 1
+        received = b""
+        try:
+            while True:
+                while b"\r\n\r\n" not in received:
+                    data = await stream.receive_some(1 << 16)
+                    if not data:
+                        self.hung_up.set()
+                        return
+                    received += bytes(data)
+                head, _, received = received.partition(b"\r\n\r\n")
+                self.heads.append(head)
+                step = self.script.pop(0)
+                if isinstance(step, bytes):
+                    exchange = Exchange(stream, head, received)
+                    size = [int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")]
+                    self.bodies.append(await exchange.body(size[0] if size else 0))
+                    received = b""
+                    await stream.send_all(step)
+                else:
+                    await step(Exchange(stream, head, received))
+                    return
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.hung_up.set()
+        finally:
+            await trio.aclose_forcefully(stream)
+
+
+@pytest.fixture
+async def service(nursery: trio.Nursery) -> AsyncIterator[Service]:
+    """A scripted service on a port of the loopback."""
+    service = Service()
+    listeners = await nursery.start(partial(trio.serve_tcp, service.serve, 0, host="127.0.0.1"))
+    service.origin = Origin(*listeners[0].socket.getsockname()[:2])
+    yield service
+    nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def unix_service(nursery: trio.Nursery, tmp_path: Path) -> AsyncIterator[Service]:
+    """A scripted service on a unix socket."""
+    service = Service()
+    path = str(tmp_path / "socket")
+    sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    await sock.bind(path)
+    sock.listen()
+    nursery.start_soon(trio.serve_listeners, service.serve, [trio.SocketListener(sock)])
+    service.origin = Origin("localhost", 80, path=path)
+    yield service
+    nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def tls_service(nursery: trio.Nursery, server_context: ssl.SSLContext) -> AsyncIterator[Service]:
+    """A scripted service with TLS."""
+    service = Service()
+    listeners = await nursery.start(
+        partial(trio.serve_ssl_over_tcp, service.serve, 0, server_context, host="127.0.0.1")
+    )
+    port = listeners[0].transport_listener.socket.getsockname()[1]
+    service.origin = Origin("localhost", port, tls=True)
+    yield service
+    nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def certificate() -> str:
+    """The path of a certificate for localhost that nobody trusts, with its key."""
+    from pathlib import Path
+
+    return str(Path(__file__).with_name("localhost.pem"))
+
+
+@pytest.fixture
+def server_context(certificate: str) -> ssl.SSLContext:
+    """TLS for a service on localhost."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+async def client(oss_server: ThreadedServer) -> AsyncIterator[Client]:
+    """A client of the embedded server that does not wait between attempts."""
+    async with Client(
+        Endpoint.parse(oss_server.url, region="cn-hangzhou"),
+        StaticCredentials("ak", "sk"),
+        options=ClientOptions(timeout=5.0),
+        jitter=lambda: 0.0,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def bucket(client: Client) -> Bucket:
+    """The bucket "bucket", made just now."""
+    bucket = client.bucket("bucket")
+    await bucket.put_bucket()
+    return bucket
