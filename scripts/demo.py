@@ -336,6 +336,9 @@ def main() -> int:
         if log.exists():
             print("\n".join(log.read_text(errors="replace").splitlines()[-20:]), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return 130
     finally:
         if keep or os.path.ismount(work / "mnt"):  # never delete through a mount
             print(f"kept: {work}")
