@@ -55,6 +55,7 @@ class Link:
     chunk: int = 64 * KIB
     name: str = "bucket"
     objects: dict[str, tuple[str, bytes, int]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     gets: list[Get] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -66,10 +67,15 @@ class Link:
 
     def store(self, key: str, data: bytes, etag: str = "E1") -> Source:
         self.objects[key] = (etag, data, crc64(data))
+        self.sizes[key] = len(data)
         return Source(key, etag, len(data))
 
     def with_crc(self, source: Source) -> Source:
         return replace(source, crc64=self.objects[source.key][2])
+
+    def source(self, key: str, etag: str) -> Source:
+        """What a listing said of *key* when it had *etag*, with the size it has or had."""
+        return Source(key, etag, self.sizes[key])
 
     @property
     def fetched(self) -> int:
@@ -122,6 +128,11 @@ def link() -> Link:
     return Link()
 
 
+@pytest.fixture(scope="session")
+def make_link() -> Callable[..., Link]:
+    return Link
+
+
 @pytest.fixture
 def make_data() -> Callable[..., bytes]:
     return noise
@@ -149,3 +160,10 @@ def read_all() -> Callable[..., object]:
             assert not check or got == data[offset : offset + step], f"wrong bytes at {offset}"
 
     return read
+
+
+@pytest.fixture(scope="session")
+def large() -> bytes:
+    """256 MiB, different everywhere."""
+    block = b"".join(i.to_bytes(4, "big") for i in range(MIB // 4))
+    return b"".join(number.to_bytes(8, "big") + block[8:] for number in range(256))
