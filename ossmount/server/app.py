@@ -30,7 +30,7 @@ from ..wire.errors import (
     error_class,
 )
 from ..wire.message import Headers, Request, Response, decode_target
-from ..wire.object_calls import read_digests
+from ..wire.properties import read_digests
 from ..wire.refusals import write_error
 from .exchange import Connection, Disconnected, Exchange
 from .faults import Plan
@@ -227,6 +227,7 @@ class App:
         fields = dict.__setitem__
         fields(headers, "server", "AliyunOSS")
         fields(headers, "date", http_date(now))
+        fields(headers, "x-oss-server-time", "1")
         if "x-oss-request-id" not in headers:
             fields(headers, "x-oss-request-id", f"{next(self._numbers) & (1 << 96) - 1:024X}")
         head = request.method == "HEAD"

@@ -127,7 +127,13 @@ class Server:
         self._grace = grace
         self._protocol = type("Protocol", (PacedProtocol,), {"bandwidth": bandwidth})
         self._config = uvicorn.Config(
-            app, ws="none", lifespan="off", interface="asgi3", log_config=None, timeout_keep_alive=KEEP_ALIVE
+            app,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE,
         )
         self._state = ServerState()
         self._stop = asyncio.Event()

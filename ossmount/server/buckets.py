@@ -20,7 +20,8 @@ from ..wire.models import (
     ListObjectsResult,
     ObjectSummary,
 )
-from ..wire.object_calls import empty_response, read_acl, write_get_acl
+from ..wire.object_calls import empty_response, write_get_acl
+from ..wire.properties import read_acl
 
 if TYPE_CHECKING:
     from ..wire.message import Request, Response

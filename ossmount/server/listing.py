@@ -80,6 +80,7 @@ def after_marker(marker: bytes, *, prefix: bytes, delimiter: bytes) -> bytes:
     """
     if not marker:
         return b""
-    if delimiter and marker.startswith(prefix) and marker.find(delimiter, len(prefix)) == len(marker) - len(delimiter):
+    cut = marker.find(delimiter, len(prefix)) if delimiter and marker.startswith(prefix) else -1
+    if cut >= 0 and cut + len(delimiter) == len(marker):
         return successor(marker) or marker + b"\xff" * 1024
     return marker + b"\0"

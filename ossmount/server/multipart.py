@@ -18,7 +18,8 @@ from ..wire.models import (
     PutObjectResult,
     UploadInfo,
 )
-from ..wire.object_calls import empty_response, read_digests, read_write, write_put_object
+from ..wire.object_calls import empty_response, read_write, write_put_object
+from ..wire.properties import read_digests
 from .objects import MAX_REHASH, check_overwrite, find_source, settled
 from .records import BucketRecord, ObjectRecord, PartRecord, Segment, UploadRecord, parse_segments
 from .service import Service, new_upload_id

@@ -32,7 +32,8 @@ from ..wire.models import (
     PutObjectResult,
     SymlinkResult,
 )
-from ..wire.object_calls import CopyCall, CopySource, Properties, empty_response
+from ..wire.object_calls import CopyCall, CopySource, empty_response
+from ..wire.properties import ARCHIVED, OBJECT_ACLS, Properties, read_acl
 from .blobs import READ_UNIT, Incoming
 from .conditions import check_conditions, read_range
 from .records import BucketRecord, ObjectRecord, parse_segments
@@ -156,7 +157,7 @@ def get_object(service: Service, request: Request) -> Response | Download:
     if call.process:
         raise NotImplementedByOSS(details={"ArgumentName": "x-oss-process"})
     record, body, modified = _look(service, request)
-    if body.properties.storage_class in object_calls.ARCHIVED:
+    if body.properties.storage_class in ARCHIVED:
         raise InvalidObjectState(details={"ObjectName": request.key})
     check_conditions(call.conditions, etag=body.etag, modified=modified, now=service.store.clock())
     span = read_range(call.range, body.size, standard=call.standard)
@@ -205,7 +206,7 @@ def copy_object(service: Service, request: Request) -> Response:
     check_overwrite(service, bucket, request.key, call.forbid_overwrite)
     same_bucket = call.source.bucket == request.bucket
     same = same_bucket and call.source.key == request.key
-    if source.properties.storage_class in object_calls.ARCHIVED and not same:
+    if source.properties.storage_class in ARCHIVED and not same:
         raise InvalidObjectState(details={"ObjectName": call.source.key})
     if not same_bucket and source.size > MAX_COPY:
         raise EntityTooLarge("The size of the source is over 1 GB; use UploadPartCopy.")
@@ -279,7 +280,7 @@ def get_symlink(service: Service, request: Request) -> Response:
 def put_object_acl(service: Service, request: Request) -> Response:
     """PutObjectACL."""
     bucket = service.bucket(request)
-    acl = object_calls.read_acl(request, "x-oss-object-acl", object_calls.OBJECT_ACLS)
+    acl = read_acl(request, "x-oss-object-acl", OBJECT_ACLS)
     service.object(bucket, request.key)
     service.store.set_acl(bucket, request.key, acl)
     return empty_response()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..wire.object_calls import Properties
+    from ..wire.properties import Properties
 
 
 class Segment(NamedTuple):

@@ -131,7 +131,7 @@ _UNSERVED = frozenset(
     "policyStatus processConfiguration publicAccessBlock qos qosInfo referer rename replication replicationLocation "
     "replicationProgress requestPayment resourceGroup restore rtc seal style tagging transferAcceleration "
     "userDefinedLogFieldsConfig "
-    "versions vod website worm x-oss-async-process x-oss-delete x-oss-dir x-oss-rename".split()
+    "versioning versions vod website worm x-oss-async-process x-oss-delete x-oss-dir x-oss-rename".split()
 )
 
 

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..wire.checksums import crc64, crc64_combine
-from ..wire.object_calls import Properties
+from ..wire.properties import Properties
 from .database import Database, signed, unsigned
 from .listing import Page, after_marker, list_page
 from .records import (

@@ -54,9 +54,14 @@ class ThreadedServer:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.stop()
-        self._thread.join()
-        self.store.close()
+        self.stop()
+
+    def stop(self) -> None:
+        """Drop every connection and close the store, as a crash would; once is enough."""
+        if self._thread.is_alive():
+            self._server.stop()
+            self._thread.join()
+            self.store.close()
 
     def _run(self) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..wire.object_calls import Properties
+from ..wire.properties import Properties
 from .database import signed, unsigned
 from .listing import Page, after_marker, list_page
 from .records import BucketRecord, ObjectRecord, PartRecord, Segment, UploadRecord, format_segments, parse_segments

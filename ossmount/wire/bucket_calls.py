@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from . import xml
 from .dates import xml_date
 from .errors import MalformedXML
-from .object_calls import STORAGE_CLASSES, argument, read_acl, xml_response
+from .object_calls import xml_response
+from .properties import STORAGE_CLASSES, argument, read_acl
 
 if TYPE_CHECKING:
     from .message import Request, Response

@@ -18,7 +18,8 @@ from . import xml
 from .dates import xml_date
 from .errors import InvalidArgument, InvalidDigest, MalformedXML, MissingArgument
 from .message import Request, Response, encode_value
-from .object_calls import argument, empty_response, read_digests, read_number, xml_response
+from .object_calls import empty_response, xml_response
+from .properties import argument, read_digests, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

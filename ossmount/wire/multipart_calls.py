@@ -13,7 +13,8 @@ from . import xml
 from .dates import xml_date
 from .errors import InvalidArgument, InvalidPartOrder, MalformedXML
 from .listing_calls import namer, read_encoding
-from .object_calls import CopySource, argument, quoted, read_copy_source, read_number, xml_response
+from .object_calls import CopySource, quoted, read_copy_source, xml_response
+from .properties import argument, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,45 +9,27 @@ Source: API reference, the pages of the operations.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from . import xml
 from .dates import http_date, xml_date
 from .errors import (
-    InvalidArgument,
-    InvalidDigest,
-    InvalidTag,
     MalformedXML,
     MissingArgument,
     NotImplementedByOSS,
 )
 from .message import Headers, Request, Response, encode_key
-from .metadata import MAX_SIZE, PREFIX
+from .properties import Properties, argument, check_tags, read_number, read_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from .models import AccessControl, AppendResult, CopyObjectResult, ObjectHead, PutObjectResult, SymlinkResult
 
-# Headers of a request that are stored with the object and replayed with every GET and HEAD.
-STORED = (
-    "content-type",
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "expires",
-    "x-oss-server-side-encryption",
-    "x-oss-server-side-encryption-key-id",
-)
 DEFAULT_TYPE = "application/octet-stream"
-
-OBJECT_ACLS = ("default", "private", "public-read", "public-read-write")
-STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
-ARCHIVED = frozenset(STORAGE_CLASSES[2:])
 
 _OVERRIDES = {
     "response-content-type": "content-type",
@@ -61,35 +43,12 @@ _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Properties:
-    """What a writer may say about an object besides its bytes.
-
-    *headers* are the stored headers by lower-case name, *meta* the user metadata without prefix; values as they
-    travelled.
-    """
-
-    headers: Mapping[str, str] = field(default_factory=dict)
-    meta: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    acl: str = "default"
-    storage_class: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteCall:
     """PutObject, AppendObject, InitiateMultipartUpload, PutSymlink; *position* is for AppendObject alone."""
 
     properties: Properties
     forbid_overwrite: bool = False
     position: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digests:
-    """What the sender says of the body: MD5 digest and CRC-64, each if it was sent."""
-
-    md5: bytes | None = None
-    crc64: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,109 +96,6 @@ class CopyCall:
     forbid_overwrite: bool
 
 
-def argument(message: str, name: str, value: str) -> InvalidArgument:
-    """Make the error for an argument that will not do."""
-    return InvalidArgument(message, details={"ArgumentName": name, "ArgumentValue": value})
-
-
-def read_number(request: Request, name: str, default: int, low: int, high: int) -> int:
-    """Return the parameter *name*, between *low* and *high*.
-
-    Raises:
-        InvalidArgument: it is something else.
-    """
-    text = request.query.get(name) or ""
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 20 or not low <= int(text) <= high:
-        raise argument(f"{name} must be an integer between {low} and {high}.", name, text)
-    return int(text)
-
-
-def read_digests(request: Request) -> Digests:
-    """Read what is said of the body.
-
-    Raises:
-        InvalidDigest: ``Content-MD5`` is no MD5.
-        InvalidArgument: the CRC is no number.
-    """
-    md5: bytes | None = None
-    if text := request.headers.get("content-md5", ""):
-        try:
-            md5 = b64decode(text, validate=True)
-        except ValueError:
-            md5 = b""
-        if len(md5) != 16:
-            raise InvalidDigest(details={"Content-MD5": text})
-    crc = request.headers.get("x-oss-hash-crc64ecma", "")
-    if crc and not (crc.isascii() and crc.isdigit()):
-        raise argument("The CRC is not a decimal number.", "x-oss-hash-crc64ecma", crc)
-    return Digests(md5=md5, crc64=int(crc) if crc else None)
-
-
-def read_acl(request: Request, name: str, known: Iterable[str], default: str = "") -> str:
-    """Read an access control from the header *name*.
-
-    Raises:
-        InvalidArgument: there is no such one.
-    """
-    acl = request.headers.get(name, "") or default
-    if acl not in known:
-        raise argument("no such bucket access control exists", name, acl)
-    return acl
-
-
-def read_tags(text: str) -> dict[str, str]:
-    """Read ``x-oss-tagging``: ``k=v&..``, percent-encoded.
-
-    Raises:
-        InvalidTag: there are too many, or one is too long.
-    """
-    return check_tags(parse_qsl(text, keep_blank_values=True))
-
-
-def check_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return *pairs* as a mapping, when OSS takes them: at most 10, keys up to 128 bytes, values up to 256.
-
-    Raises:
-        InvalidTag: it does not.
-    """
-    tags: dict[str, str] = {}
-    for key, value in pairs:
-        if not 1 <= len(key.encode("utf-8", "replace")) <= 128 or len(value.encode("utf-8", "replace")) > 256:
-            raise InvalidTag(details={"TagKey": key})
-        if key in tags:
-            raise InvalidTag("The tags have the same key twice.", details={"TagKey": key})
-        tags[key] = value
-    if len(tags) > 10:
-        raise InvalidTag("Object tags cannot be more than 10.")
-    return tags
-
-
-def read_properties(request: Request) -> Properties:
-    """Read what *request* says about the object it will make; *storage_class* is empty when it says none.
-
-    Raises:
-        InvalidArgument: access control, storage class or metadata will not do.
-        InvalidTag: the tags will not do.
-    """
-    headers = request.headers
-    meta = {name[len(PREFIX) :]: value for name, value in headers.items() if name.startswith(PREFIX)}
-    if sum(len(name) + len(value) for name, value in meta.items()) > MAX_SIZE:
-        raise argument("The user metadata is too large.", PREFIX + "*", "")
-    storage_class = headers.get("x-oss-storage-class", "")
-    if storage_class and storage_class not in STORAGE_CLASSES:
-        raise argument("no such storage class exists", "x-oss-storage-class", storage_class)
-    tagging = headers.get("x-oss-tagging", "")
-    return Properties(
-        headers={name: value for name in STORED if (value := headers.get(name, ""))},
-        meta=meta,
-        tags=read_tags(tagging) if tagging else {},
-        acl=read_acl(request, "x-oss-object-acl", OBJECT_ACLS, "default"),
-        storage_class=storage_class,
-    )
-
-
 def read_write(request: Request) -> WriteCall:
     """Read what PutObject, PutSymlink and InitiateMultipartUpload have in common.
 
@@ -272,15 +128,27 @@ def read_append_object(request: Request) -> WriteCall:
 
 
 def read_get_object(request: Request) -> ReadCall:
-    """Read GetObject or HeadObject."""
+    """Read GetObject or HeadObject.
+
+    Raises:
+        InvalidArgument: a header asked for in the answer cannot be one.
+    """
     headers, query = request.headers, request.query
     return ReadCall(
         conditions=_conditions(headers, ""),
         range=headers.get("range", ""),
         standard=headers.get("x-oss-range-behavior", "").lower() == "standard",
-        overrides={_OVERRIDES[name]: value for name, value in query.items() if value and name in _OVERRIDES},
+        overrides={
+            _OVERRIDES[name]: _header(name, value) for name, value in query.items() if value and name in _OVERRIDES
+        },
         process=query.get("x-oss-process") or "",
     )
+
+
+def _header(name: str, value: str) -> str:
+    if not value.isprintable():
+        raise argument(f"{name} is no value of a header.", name, value)
+    return value
 
 
 def _conditions(headers: Headers, prefix: str) -> Conditions:
