@@ -200,7 +200,7 @@ class Changes:
                     made.append(self._append(Verb.DELETE, node, key, names=[(old_parent, old_name)]))
                     node.remote = False
                 return made
-            if not node.remote:
+            if not node.remote and (put is None or not put.live):
                 return []  # open and never committed: its staged bytes know their new name
         data = {"size": node.size}
         if node.kind is attrs.Kind.SYMLINK and self._is_native(node):
@@ -276,36 +276,46 @@ class Changes:
         """Read from the copies from now on: what they were made of is about to be deleted."""
         old, new = intent.key, intent.target
         now = trio.current_time()
-        node: Node = intent.subject.node
-        nodes = [node]
+        nodes: set[Node] = {intent.subject.node, *(orphan.node for orphan in self.orphans)}
         if intent.is_tree:
-            nodes += self._inodes.below(node)
-            for orphan in self.orphans:
-                nodes.append(orphan.node)
+            # What has been moved out since is below no more, but then an intent of that waits for this one.
+            nodes.update(later.subject.node for later in self.executor.behind(intent))
+            for above in list(nodes):
+                nodes.update(self._inodes.below(above))
             for each in nodes:
                 directory = each.directory
                 if directory is not None and directory.prefix is not None and directory.prefix.startswith(old):
                     directory.prefix = new + directory.prefix[len(old) :]
         for each in nodes:
             source = each.source
-            if source is None:
-                continue
-            carried = moved.get(source.key)
-            if carried is not None and carried.source is not None:
+            carried = moved.get(source.key) if source is not None else None
+            if source is not None and carried is not None and carried.source is not None:
                 self._resource(each, source, carried, now)
+            # The base of what was staged by an earlier daemon is not the source of its node.
+            base = each.file.staged.base if each.file is not None and each.file.staged is not None else None
+            carried = moved.get(base.key) if base is not None else None
+            if base is not None and carried is not None and carried.source is not None:
+                each.file.resourced(base, self._copied(base, carried))
+        intent.data["copied"] = True
+        self.log.update(intent)  # what is left to do is to delete
 
     # Parts
 
     def _resource(self, node: Node, old: Source, carried: Carried, now: float) -> None:
-        assert carried.source is not None
-        kind = "Normal" if old.type == "Appendable" else old.type
-        source = replace(carried.source, size=old.size, type=kind, crc64=carried.source.crc64 or old.crc64)
+        source = self._copied(old, carried)
         node.modified, node.expires = carried.modified, now + self._beliefs.ttl
         node.source = source
         if node.file is not None:
             node.file.resourced(old, source)
         if node.known and not node.is_unlinked:
             self._memory.remember(source.key, node)
+
+    @staticmethod
+    def _copied(old: Source, carried: Carried) -> Source:
+        """Return the copy of *old*: what a copy keeps of it is in no answer."""
+        assert carried.source is not None
+        kind = "Normal" if old.type == "Appendable" else old.type
+        return replace(carried.source, size=old.size, type=kind, crc64=carried.source.crc64 or old.crc64)
 
     def _believe(self, node: Node, source: Source, modified: float, now: float) -> None:
         node.source, node.modified = source, modified

@@ -106,6 +106,9 @@ class Opening:
             node.expires = trio.current_time() + self._rooms.beliefs.ttl
             await self.attributes(node)
         except NoSuchKey:
+            if node.source is not None and node.source.key != source.key:
+                await self.validate(node, writing=writing)  # it was renamed, and the copy finished, meanwhile
+                return
             self._rooms.beliefs.apply_absence(node.parent, node.name, begun, trio.current_time())
             raise FileNotFoundError(errno.ENOENT, "the object has gone", source.key) from None
         except KindChanged:

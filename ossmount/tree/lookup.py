@@ -77,6 +77,7 @@ class Lookup:
     async def _ask(self, parent: Node, name: bytes, key: str) -> Node | None:
         directory = parent.directory
         assert directory is not None
+        prefix = directory.prefix
         begun = self._beliefs.begin()
         head: ObjectHead | None = None
         has_children = False
@@ -106,6 +107,9 @@ class Lookup:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask_object)
             await ask_directory()
+        if directory.prefix != prefix:
+            # The directory was renamed, and the copy finished, meanwhile: the answers are about keys that go away.
+            return await self.child(parent, name)
         now = trio.current_time()
         if has_children:
             return self._beliefs.apply_directory(parent, name, begun, now, f"{key}/")
@@ -162,7 +166,8 @@ class Lookup:
         directory = node.directory
         assert directory is not None
         assert node.parent is not None
-        if directory.prefix is None:
+        prefix = directory.prefix
+        if prefix is None:
             node.known = True
             return
         begun = self._beliefs.begin()
@@ -170,8 +175,11 @@ class Lookup:
             self._beliefs.know_defaults(node, trio.current_time())
             return
         try:
-            head = await self.head(directory.prefix)
+            head = await self.head(prefix)
         except NoSuchKey:
+            if directory.prefix != prefix:
+                await self._ask_marker(node)
+                return
             node.expires = trio.current_time() + self._beliefs.ttl
             if not node.known or node.meta:
                 self._beliefs.know_defaults(node, trio.current_time())
@@ -193,6 +201,9 @@ class Lookup:
             else:
                 head = await self.head(source.key, is_symlink=node.kind is Kind.SYMLINK)
         except NoSuchKey:
+            if node.source is not None and node.source.key != source.key:
+                await self._ask_attributes(node, ask)  # it was renamed, and the copy finished, meanwhile
+                return
             if self._stands(node, begun) and node.source == source:
                 self._beliefs.apply_absence(node.parent, node.name, begun, trio.current_time())
                 raise FileNotFoundError(2, "the object has gone", source.key) from None
@@ -207,6 +218,8 @@ class Lookup:
         """
         if not self._stands(node, begun) or node.parent is None:
             return
+        if node.source is not None and node.source.key != head.key:
+            return  # it was renamed, and the copy finished, meanwhile
         now = trio.current_time()
         if attrs.is_directory_object(head) or attrs.kind_of(head.meta, type_=head.type) is not node.kind:
             self._beliefs.apply_head(node.parent, node.name, begun, now, head)
