@@ -7,9 +7,12 @@ import sys
 import click
 from rich.console import Console
 
-# Where nobody watches, somebody parses: there a row must stay a line.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 err = Console(stderr=True, highlight=False)
+
+
+def stdout() -> Console:
+    """Where tables go; where nobody watches somebody parses, and there a row must stay a line."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 
 
 class Failure(click.ClickException):

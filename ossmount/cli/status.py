@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..control import ControlError, NotRunning, Registration, find, registrations
 from .admin import runtime_of
-from .console import Failure, amount, out, span
+from .console import Failure, amount, span, stdout
 
 _PATIENCE = 10.0  # seconds that a mount may take to answer
 _SHOWN = 20  # elements of a list that a person wants to see
@@ -34,7 +34,7 @@ def status(mountpoint: str | None, as_json: bool, runtime: str | None) -> None:
         if as_json:
             click.echo(json.dumps([_facts(mount, answer) for mount, answer in mounts], indent=2))
         elif mounts:
-            out.print(_overview(mounts))
+            stdout().print(_overview(mounts))
         else:
             click.echo("no ossmount of this user is running")
         return
@@ -46,7 +46,7 @@ def status(mountpoint: str | None, as_json: bool, runtime: str | None) -> None:
     if as_json:
         click.echo(json.dumps(_facts(mount, answer), indent=2))
     else:
-        out.print(_details(_facts(mount, answer)))
+        stdout().print(_details(_facts(mount, answer)))
     if "problem" in answer:
         raise Failure(f"{mountpoint}: {answer['problem']}")
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.fuse
 
 
 @pytest.fixture
-def live(ossmount: Program, place: Path, environ: dict[str, str]) -> Iterator[Callable[..., None]]:
+def live(program: Program, place: Path, environ: dict[str, str]) -> Iterator[Callable[..., None]]:
     """Mount at `place`, over and over if need be; whatever is left of it goes away at the end."""
     try:
         os.close(os.open("/dev/fuse", os.O_RDWR))
@@ -25,12 +25,12 @@ def live(ossmount: Program, place: Path, environ: dict[str, str]) -> Iterator[Ca
     environ["PATH"] = os.environ["PATH"]  # this time umount is to be the real one
 
     def mount(*options: str) -> None:
-        result = ossmount("demo-bucket", place, "--embedded", place.parent / "data", *options)
+        result = program("demo-bucket", place, "--embedded", place.parent / "data", *options)
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
     yield mount
     if os.path.ismount(place):
-        ossmount("umount", "--now", "--lazy", place)
+        program("umount", "--now", "--lazy", place)
 
 
 def test_a_mount_is_live_told_of_drained_and_found_again(
@@ -83,20 +83,20 @@ def test_what_is_left_is_carried_out_by_the_next_mount(
     assert ossmount("umount", place).returncode == 0
 
 
-def test_a_bucket_that_is_not_there_is_one_line(ossmount: Program, place: Path, oss_server: object) -> None:
+def test_a_bucket_that_is_not_there_is_one_line(program: Program, place: Path, oss_server: object) -> None:
     url = oss_server.url  # type: ignore[attr-defined]
     keys = {"OSSMOUNT_ACCESS_KEY_ID": "ak", "OSSMOUNT_ACCESS_KEY_SECRET": "sk"}
     asked = ("no-such-bucket", place, "--endpoint", url, "--region", "cn-hangzhou")
 
-    result = ossmount(*asked, **keys)
+    result = program(*asked, **keys)
     assert result.returncode == 1
     assert "NoSuchBucket" in result.stderr
     assert len(result.stderr.splitlines()) == 1
-    wrong = ossmount(*asked, **keys | {"OSSMOUNT_ACCESS_KEY_SECRET": "wrong"})
+    wrong = program(*asked, **keys | {"OSSMOUNT_ACCESS_KEY_SECRET": "wrong"})
     assert (wrong.returncode, "SignatureDoesNotMatch" in wrong.stderr) == (1, True)
-    missing = ossmount(*asked)
+    missing = program(*asked)
     assert (missing.returncode, "no credentials found; tried" in missing.stderr) == (1, True)
-    nobody = ossmount("bucket", place, "--endpoint", "http://127.0.0.1:1", "--region", "cn-hangzhou", **keys)
+    nobody = program("bucket", place, "--endpoint", "http://127.0.0.1:1", "--region", "cn-hangzhou", **keys)
     assert nobody.returncode == 1
     assert len(nobody.stderr.splitlines()) == 1
     assert not os.path.ismount(place)

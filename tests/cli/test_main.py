@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ossmount import __version__
-from ossmount.cli.main import commands
+from ossmount.cli.main import commands, mount_command_of_fstab
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_help_and_version_are_quick_to_say(ossmount: Program) -> None:
-    assert ossmount("--version").stdout == f"ossmount {__version__}\n"
+def test_help_and_version_are_said(ossmount: Program, program: Program) -> None:
+    assert program("--version").stdout == f"ossmount {__version__}\n"
     shown = ossmount("-h")
     assert shown.returncode == 0
     for name in ("BUCKET[:PREFIX] MOUNTPOINT", "mount", "umount", "flush", "status", "serve"):
@@ -63,8 +63,8 @@ def test_the_helper_of_mount_understands_fstab(ossmount: Program, place: Path, t
     options = "rw,_netdev,nofail,x-systemd.automount,region=cn-hangzhou,allow_other"
 
     # A region that is not asked: -f stops after the checks.
-    assert ossmount("bucket", place, "-f", "-n", "-v", "-o", options, entry="mount_helper").returncode == 0
-    assert ossmount("bucket", place, "-f", "-o", options + ",memry", entry="mount_helper").returncode == 2
-    assert ossmount("bucket", place, "-sf", "-o", options + ",memry", entry="mount_helper").returncode == 0
-    refused = ossmount("bucket", place, "-N", "net", "-o", options, entry="mount_helper")
+    assert ossmount("bucket", place, "-f", "-n", "-v", "-o", options, command=mount_command_of_fstab).returncode == 0
+    assert ossmount("bucket", place, "-f", "-o", options + ",memry", command=mount_command_of_fstab).returncode == 2
+    assert ossmount("bucket", place, "-sf", "-o", options + ",memry", command=mount_command_of_fstab).returncode == 0
+    refused = ossmount("bucket", place, "-N", "net", "-o", options, command=mount_command_of_fstab)
     assert (refused.returncode, "nsenter" in refused.stderr) == (1, True)
