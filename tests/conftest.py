@@ -10,12 +10,13 @@ from urllib.parse import unquote
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     import oss2
     import requests
 
+    from ossmount.oss import Bucket, Client
     from ossmount.server.threaded import ThreadedServer
 
 
@@ -70,6 +71,24 @@ def oss2_bucket(oss_server: ThreadedServer, oss2_session: oss2.Session) -> oss2.
         oss_server.store.put_bucket("bucket")
     auth = oss2.AuthV4("ak", "sk")
     return oss2.Bucket(auth, oss_server.url, "bucket", region="cn-hangzhou", session=oss2_session)
+
+
+@pytest.fixture
+async def client(oss_server: ThreadedServer) -> AsyncIterator[Client]:
+    """A client of ours on the embedded server; it tries again at once."""
+    from ossmount.oss import Client, ClientOptions, Endpoint, RetryPolicy, StaticCredentials
+
+    options = ClientOptions(retry=RetryPolicy(base=0.0))
+    endpoint = Endpoint.parse(oss_server.url, region="cn-hangzhou")
+    async with Client(endpoint, StaticCredentials("ak", "sk"), options=options) as client:
+        yield client
+
+
+@pytest.fixture
+def bucket(oss_server: ThreadedServer, client: Client) -> Bucket:
+    """The fresh bucket "bucket" on the embedded server, as our client sees it."""
+    oss_server.store.put_bucket("bucket")
+    return client.bucket("bucket")
 
 
 # What programs do, and what must be in the bucket afterwards

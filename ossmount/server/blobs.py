@@ -150,14 +150,20 @@ class Blobs:
         self._doomed: set[int] = set()
         shutil.rmtree(self._tmp, ignore_errors=True)
         os.makedirs(self._tmp, mode=0o700)
-        if not os.path.isdir(self._directory):
-            os.makedirs(self._directory, mode=0o700)
-            for number in range(256):
-                os.mkdir(f"{self._directory}/{number:02x}", mode=0o700)
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        self._made = set(os.listdir(self._directory))
 
     def path(self, number: int) -> str:
         """Return where blob *number* lies."""
         return f"{self._directory}/{number & 255:02x}/{number:x}"
+
+    def place(self, body: Incoming, number: int) -> None:
+        """Make the complete *body* the blob *number*."""
+        shard = f"{number & 255:02x}"
+        if shard not in self._made:
+            os.makedirs(f"{self._directory}/{shard}", mode=0o700, exist_ok=True)
+            self._made.add(shard)
+        body.move_to(self.path(number))
 
     def incoming(self) -> Incoming:
         """Begin to receive a body."""

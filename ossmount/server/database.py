@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FOLD_AFTER = 4 * 1024 * 1024
 
 _TABLES = """
+BEGIN;
 CREATE TABLE IF NOT EXISTS buckets(
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, acl TEXT NOT NULL,
     storage_class TEXT NOT NULL, redundancy TEXT NOT NULL);
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS uploads(
 CREATE TABLE IF NOT EXISTS parts(
     upload TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, crc64 INTEGER NOT NULL,
     modified INTEGER NOT NULL, segments TEXT NOT NULL, PRIMARY KEY(upload, number)) WITHOUT ROWID;
+COMMIT;
 """
 
 
@@ -59,12 +61,14 @@ def unsigned(crc: int) -> int:
 class Database:
     """The rows and blobs under *directory*, which one server at a time may use.
 
+    Without *lasting* nothing is ever synced.
+
     Raises:
         BlockingIOError: another server uses the directory.
         OSError: it cannot be made or written.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, lasting: bool = True) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -72,6 +76,7 @@ class Database:
         except OSError as exc:
             os.close(self._lock)
             raise BlockingIOError(exc.errno, f"another server uses {directory}") from exc
+        self._lasting = lasting
         self._path = directory / "meta.sqlite"
         self._log = Path(f"{self._path}-wal")
         self.blobs = Blobs(directory)
@@ -91,8 +96,8 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, cached_statements=256, check_same_thread=False)
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if self._lasting else 'OFF'}")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA cache_size = -65536")
         return connection

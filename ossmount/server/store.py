@@ -50,13 +50,16 @@ def load(text: str) -> dict[str, str]:
 class Store:
     """The buckets in *directory*; *clock* gives seconds since the epoch.
 
+    What is acknowledged survives a crash of the process; not *lasting*, it need not survive one of the machine, nor
+    leave a database behind that can be read.
+
     Raises:
         BlockingIOError: another server uses the directory.
     """
 
-    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.time, *, lasting: bool = True) -> None:
         self.clock = clock
-        self.database = Database(directory)
+        self.database = Database(directory, lasting=lasting)
         self.blobs = self.database.blobs
         self._execute = self.database.execute
         self._buckets: dict[str, BucketRecord] = {}
@@ -191,7 +194,7 @@ class Store:
     def place(self, body: Incoming) -> Segment:
         """Make the complete *body* a blob, inside a transaction, and return the segment that names it."""
         number = self.database.new_blob(body.size, body.crc64)
-        body.move_to(self.blobs.path(number))
+        self.blobs.place(body, number)
         return Segment(number, 0, body.size)
 
     def write(self, bucket: BucketRecord, record: ObjectRecord, old: ObjectRecord | None) -> None:

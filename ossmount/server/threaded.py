@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from .app import AppOptions, create_app
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class ThreadedServer:
-    """A server on *directory* that runs inside a ``with`` block.  *clock* gives seconds since the epoch.
+    """A server on *directory* that runs inside a ``with`` block; nothing is synced to the disk.
+
+    *clock* gives seconds since the epoch.
 
     Raises:
         BlockingIOError: another server uses the directory.
@@ -32,9 +35,9 @@ class ThreadedServer:
         options: AppOptions | None = None,
         bandwidth: float = 0.0,
         port: int = 0,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self.store = Store(directory, clock) if clock else Store(directory)
+        self.store = Store(directory, clock, lasting=False)
         self.app = create_app(self.store, options)
         # Who stops a test's server has stopped asking: nothing under way is worth waiting for.
         self._server = Server(self.app, bandwidth=bandwidth, grace=0.0)
