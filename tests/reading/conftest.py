@@ -60,6 +60,9 @@ class Link:
     in_flight: int = 0
     most_in_flight: int = 0
     tell_crc: bool = True
+    stop_at: int = 0  # end each answer after so many bytes, as if that were all
+    #: How much longer a GET takes to begin.
+    delay: Callable[[Get], float] = lambda get: 0.0
     #: Called before a GET; may raise.
     on_open: Callable[[Get], None] = lambda get: None
     #: Called with each chunk; may return another, or raise.
@@ -90,7 +93,7 @@ class Link:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await trio.sleep(self.latency)
+            await trio.sleep(self.latency + self.delay(get))
             self.on_open(get)
             if key not in self.objects:
                 raise NoSuchKey
@@ -112,7 +115,7 @@ class Link:
 
     async def _chunks(self, get: Get, data: bytes) -> AsyncGenerator[bytes, None]:
         position = get.start
-        while position < get.stop:
+        while position < get.stop and not 0 < self.stop_at <= get.sent:
             chunk = data[position : min(position + self.chunk, get.stop)]
             await trio.sleep(len(chunk) / self.bandwidth)
             chunk = self.on_chunk(get, position, chunk)

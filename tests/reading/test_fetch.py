@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from ossmount.reading import Reading
+from ossmount.reading import Reader, Reading
 from ossmount.wire.errors import BrokenResponse, IntegrityError, NoSuchKey, PreconditionFailed, ServiceError
 
 if TYPE_CHECKING:
@@ -311,3 +311,54 @@ async def test_a_reader_does_not_wait_for_a_nursery_that_is_gone(
         reader = reading.reader(source)
         with trio.CancelScope(shield=True), pytest.raises(trio.ClosedResourceError):
             await reader.read(0, 10)
+
+
+async def test_an_answer_that_is_too_short_without_saying_so_is_taken_up(
+    autojump_clock: trio.testing.MockClock,
+    link: Link,
+    make_reading: MakeReading,
+    make_data: MakeData,
+    read_all: ReadAll,
+) -> None:
+    data = make_data(MIB)
+    link.stop_at = 300 * KIB
+    reading = make_reading()
+    await read_all(reading.reader(link.store("key", data)), data)
+
+    assert len(link.gets) > 1
+    assert link.fetched == MIB
+    assert reading.statistics().verified == 1
+
+
+async def test_what_else_is_under_way_of_a_wrong_file_is_not_kept(
+    autojump_clock: trio.testing.MockClock,
+    link: Link,
+    make_reading: MakeReading,
+    make_data: MakeData,
+    read_all: ReadAll,
+) -> None:
+    """The first bytes come a second time, slowly, when the last of the others show that the file is wrong."""
+    data = make_data(4 * MIB)
+    reading = make_reading()
+    source = link.store("key", data)
+    slow, quick = reading.reader(source), reading.reader(source)
+    await slow.read(0, 4 * KIB)
+    await trio.sleep(1)
+    reading.forget("key")
+    corrupt_once(link, 3 * MIB)
+    failed = []
+
+    async def read(reader: Reader, start: int, stop: int) -> None:
+        try:
+            await read_all(reader, data, start=start, stop=stop, check=False)
+        except IntegrityError:
+            failed.append(reader)
+
+    async with trio.open_nursery() as nursery:
+        link.delay = lambda get: 1.0 if get.start == 0 else 0.0
+        nursery.start_soon(read, slow, 0, STEP)
+        nursery.start_soon(read, quick, MIB + STEP, 4 * MIB)
+
+    assert set(failed) == {slow, quick}
+    reading.blocks.check_invariants()
+    await read_all(slow, data)

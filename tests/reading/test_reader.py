@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from ossmount.reading import Reader, Reading
+from ossmount.reading import Reader, Reading, ReadingOptions
 
 if TYPE_CHECKING:
     from ossmount.wire.models import Source
@@ -338,3 +338,9 @@ async def test_reprs_help(
     assert "1 readers, 1 requests under way" in repr(reading)
     assert "'large'" in repr(reader)
     assert "0 waiting" in repr(next(reading.under_way(reader.version, 0, len(large))))
+
+
+@pytest.mark.parametrize("options", [{"memory": 0}, {"block_size": 1000}, {"cache_size": -1}, {"parallel": -3}])
+def test_options_that_make_no_sense_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        ReadingOptions(**options)  # type: ignore[arg-type]
