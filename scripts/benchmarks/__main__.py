@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list the rows and end")
     parser.add_argument("--repeat", metavar="N", type=int, default=1, help="show the median of N")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write everything into FILE")
-    parser.add_argument("--profile", metavar="ROW", help="run this row's daemon under cProfile")
+    parser.add_argument("--profile", metavar="ROW", help="sample where this row's daemon spends its CPU time")
     parser.add_argument("--latency", default="10ms", help="before every request [10ms]")
     parser.add_argument("--bandwidth", default="100MB", help="of each connection and direction, a second [100MB]")
     parser.add_argument("--no-link", action="store_true", help="do not measure the link itself")
@@ -72,7 +72,7 @@ class Bench:
         return Result(kind, runs)
 
     def profile(self, kind: type[Row], into: Path) -> Figures:
-        """Measure a row once, its daemon slowed down by cProfile, which writes *into* a file."""
+        """Measure a row once, and write *into* a file where its daemon spent its CPU time."""
         return self._measured(kind(), profile=into)
 
     def bucket(self) -> Objects:
@@ -106,6 +106,7 @@ class Bench:
     def _timed(self, row: Row, mount: Mount, local: Path) -> Figures:
         daemon, server = mount.process, self._server.process
         self._server.reset()
+        mount.begin()
         daemon_before, server_before = daemon.cpu(), server.cpu()
         start = time.monotonic()
         row.work(mount.place, local)
@@ -151,9 +152,9 @@ def main() -> int:
         stack.callback(server.process.end)
         bench = Bench(work, server, args.options)
         if args.profile:
-            into = Path(f"bench-{args.profile}.prof").absolute()
+            into = work / "profile"
             figures = bench.profile(rows[0], into)
-            console.print(f"{rows[0].title}: {figures.seconds:.2f} s; {into}: python -m pstats reads it")
+            console.print(f"{rows[0].title}: {figures.seconds:.2f} s\n{into.read_text()}")
             return 0
         limit = None if args.no_link else measure(bench.bucket())
         results = []

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 from ossmount.cli.mount import fuse_mounts
 from ossmount.control import Registration, find
 
+from . import sampled
 from .process import Process
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class Mount:
     def __init__(
         self, work: Path, server: Server, bucket: str, *, options: Sequence[str] = (), profile: Path | None = None
     ) -> None:
-        """Be about to mount below the new directory *work*; *profile* is where to leave what cProfile found."""
+        """Be about to mount below the new directory *work*; *profile* is where to leave where its time went."""
         self.work = work
         self.place = work / "mnt"
         self._server = server
@@ -122,8 +124,8 @@ class Mount:
     def __enter__(self) -> Mount:
         """Mount, and return when files can be used."""
         self.place.mkdir(parents=True)
-        profiled = ["-m", "cProfile", "-o", str(self._profile)] if self._profile else []
-        command = [sys.executable, *profiled, "-m", "ossmount", "mount", self._bucket, str(self.place), "--foreground"]
+        program = ["-m", "ossmount"] if self._profile is None else [sampled.__file__, str(self._profile)]
+        command = [sys.executable, *program, "mount", self._bucket, str(self.place), "--foreground"]
         command += ["--endpoint", self._server.url, "--region", REGION, "--log-level", "warning"]
         for name in ("state", "cache", "runtime"):
             command += [f"--{name}-dir", str(self.work / name)]
@@ -166,6 +168,11 @@ class Mount:
             subprocess.run(["fusermount3", "-u", "-z", str(self.place)], check=False, capture_output=True)
         for name in ("state", "cache", "runtime"):
             shutil.rmtree(self.work / name, ignore_errors=True)
+
+    def begin(self) -> None:
+        """Let the sampling begin, where there is one."""
+        if self._profile is not None:
+            os.kill(self.process.pid, signal.SIGUSR2)
 
     def ask(self, method: str, *, patience: float) -> dict[str, Any]:
         """Ask the daemon through its control socket."""
