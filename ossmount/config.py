@@ -291,8 +291,6 @@ def load(
 def _check(config: Config) -> None:
     if not config.endpoint and not config.region and not config.embedded:
         raise ConfigError("which service? Give --region (such as cn-hangzhou) or --endpoint")
-    if config.internal and config.endpoint:
-        raise ConfigError("--internal chooses the endpoint of a region: it cannot go with --endpoint")
     if config.internal and config.embedded:
         raise ConfigError("--internal and --embedded exclude each other")
     if (config.access_key_id is None) != (config.access_key_secret is None):

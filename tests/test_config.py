@@ -128,7 +128,6 @@ def test_the_variables_of_ossutil_say_region_and_endpoint_when_ours_do_not() -> 
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"internal": True, "endpoint": "oss-cn-hangzhou.aliyuncs.com"}, "--internal"),
         ({"internal": True, "embedded": "/tmp/x"}, "exclude each other"),
         ({"access_key_id": "me"}, "go together"),
         ({"security_token": "t"}, "security_token needs"),

@@ -37,6 +37,7 @@ def mount_with(
     try:
         words, kernel_options = configuration.parse_mount_options(",".join(mount_options), sloppy=sloppy)
         config = configuration.load(source, mountpoint, given={**words, **given}, kernel_options=kernel_options)
+        check_service(config)
     except ConfigError as exc:
         raise WrongUsage(str(exc)) from None
     check(config)
@@ -48,6 +49,22 @@ def mount_with(
         daemon.stay(config)
     else:
         daemon.launch(config)
+
+
+def check_service(config: Config) -> None:
+    """The endpoint, the region and the addressing must make sense together.  Raises ConfigError."""
+    from ..oss.endpoints import Endpoint
+
+    if config.embedded is None:
+        try:
+            Endpoint.parse(
+                config.endpoint or "",
+                region=config.region or "",
+                internal=config.internal,
+                addressing=config.addressing,  # type: ignore[arg-type]  # the table of options allows nothing else
+            )
+        except ValueError as exc:
+            raise ConfigError(str(exc)) from None
 
 
 def check(config: Config) -> None:

@@ -47,6 +47,8 @@ def test_what_names_no_command_is_a_bucket_to_mount(ossmount: Program, tmp_path:
         (["Bad_Name", "mnt", "--region", "x"], "no bucket name"),
         (["bucket", "--region", "x"], "no mountpoint"),
         (["bucket", "mnt", "-o", "memry=1"], "did you mean memory"),
+        (["bucket", "mnt", "--endpoint", "ftp://x"], "not an endpoint"),
+        (["bucket", "mnt", "--endpoint", "localhost", "--internal"], "no internal address"),
         (["bucket", "mnt", "--memory", "lots"], "option memory on the command line: cannot use 'lots'"),
         (["bucket", "mnt", "--frobnicate"], "No such option"),
         (["umount"], "Missing argument"),
