@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ class _CarriedReply:
         return self._left
 
     async def aclose(self) -> None:
+        if isinstance(self._pieces, AsyncGenerator):
+            await self._pieces.aclose()
         await self._stream.aclose()
 
     async def read_some(self, size: int) -> bytes | None:

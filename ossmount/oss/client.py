@@ -137,7 +137,7 @@ class Client:
         self._own = Transport(connect_timeout=self.options.connect_timeout, keepalive=self.options.keepalive)
         self._carrier = carry(transport or self._own)
         self._clock = clock
-        self._jitter = jitter
+        self.jitter = jitter
         self._limiter = trio.CapacityLimiter(self.options.concurrency)
         # Mutable.
         self._offset = 0.0
@@ -287,9 +287,7 @@ class Client:
                     if isinstance(body, AsyncIterator):
                         # Its bytes are gone.
                         raise
-                    delay = retry.delay_after(
-                        exc, attempt=attempt, idempotent=request.idempotent, jitter=self._jitter()
-                    )
+                    delay = retry.delay_after(exc, attempt=attempt, idempotent=request.idempotent, jitter=self.jitter())
                     if isinstance(exc, RequestTimeTooSkewed) and delay is not None and self._correct_clock(exc.headers):
                         delay = 0.0
                     elif isinstance(exc, _CREDENTIALS_REFUSED) and not refreshed:

@@ -285,7 +285,7 @@ class Uploads(Objects):
             OSSError: *error*, when there have been enough.
         """
         retry = self.client.options.retry
-        delay = retry.delay_after(error, attempt=attempt, idempotent=True, jitter=1.0)
+        delay = retry.delay_after(error, attempt=attempt, idempotent=True, jitter=self.client.jitter())
         if delay is None:
             raise error
         await trio.sleep(delay)

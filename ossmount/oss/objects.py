@@ -8,6 +8,7 @@ from dataclasses import replace as _replace
 from typing import TYPE_CHECKING
 
 from ..wire import objects, tagging
+from ..wire.errors import BrokenResponse
 from ..wire.message import Request, Response
 from .streams import Download, check_crc64, checked, crc64_of
 
@@ -80,6 +81,10 @@ class Objects:
                 raise ValueError(f"a body of {reply.size} bytes for {head.content_range}")
             body: bytes | memoryview
             if into is not None:
+                if reply.size is not None and reply.size > len(into):
+                    failure = BrokenResponse(f"{self.name}/{key}: {reply.size} bytes, and room for {len(into)}")
+                    failure.transient = False
+                    raise failure
                 body = into[: await reply.read_into(into)]
             else:
                 body = await reply.read(_MAX_UNKNOWN if reply.size is None else reply.size)
