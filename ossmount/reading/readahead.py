@@ -21,7 +21,7 @@ stream.  So does a read up to `MAX_SKIP` ahead, once the stream has proved itsel
 when they are under way already, else left out.
 
 Everything else is random, and random reads are fetched exactly.  Only the first read of a reader is trusted to be the
-beginning of a stream without any proof.
+beginning of a stream without any proof, and not even that when the file's first bytes were fetched as it was opened.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MAX_SKIP = 16 * MIB
 MAX_DISORDER = MIB
 #: Two reads belong together when what lies between them is no more than this many times as long as the second.
 NEARNESS = 4
-#: The window of a new stream is at most so many times what it has read.
+#: Without any wait, the window is so many times what the stream has read, up to the size of a first request.
 TRUST = 8
 #: How many requests a window is cut into.
 PIPELINES = 16
@@ -101,11 +101,12 @@ class Stream:
 
 
 class Readahead:
-    """The streams of one open file of *size* bytes."""
+    """The streams of one open file of *size* bytes; *trusting*: the first read begins a stream, as far as we know."""
 
-    def __init__(self, size: int, options: ReadingOptions) -> None:
+    def __init__(self, size: int, options: ReadingOptions, *, trusting: bool = True) -> None:
         self._size = size
         self._options = options
+        self._trusting = trusting
         self._reads = 0
         self._strays = 0  # reads that went on with nothing
         self._streams: list[Stream] = []
@@ -165,7 +166,7 @@ class Readahead:
 
     def _begin(self, start: int, stop: int) -> tuple[Stream, list[Range]]:
         """Make a candidate of a read that goes on with nothing."""
-        first = self._reads == 1
+        first = self._trusting and self._reads == 1
         self._strays += 1
         ahead = max(stop, start + self._options.first_request) if first else stop
         wanted = whole_pages(start, ahead, self._size)
@@ -188,9 +189,8 @@ class Readahead:
     def _extend(self, stream: Stream, stop: int, waited: bool, limit: int | None) -> list[Range]:
         """Grow the window if need be, and ask for what is in it and was not asked for."""
         options = self._options
-        if not stream.sequential:
-            stream.sequential = True
-            stream.window = max(stream.window, min(TRUST * stream.progress, options.first_request))
+        stream.sequential = True
+        stream.window = max(stream.window, min(TRUST * stream.progress, options.first_request))
         if waited and stop > stream.mark:
             stream.window = min(stream.window * 2, options.max_window)
             stream.mark = max(stream.frontier, stream.position)

@@ -311,7 +311,7 @@ class Reader:
         self.streams = 0  # how many windows it has
         self.last_read = reading.blocks.served  # when it was last read, by the clock of the blocks
         self._reading = reading
-        self._readahead = Readahead(source.size, reading.options)
+        self._readahead = Readahead(source.size, reading.options, trusting=not version.runs)
         self._closed = False
         self._given = False  # whether anything was returned since the checksum last failed
         self._failures = 0 if version.whole is None else version.whole.failures

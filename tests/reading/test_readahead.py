@@ -32,6 +32,15 @@ def test_the_first_request_ends_where_the_file_does() -> None:
     assert Readahead(1000, OPTIONS).observe(0, 4 * KIB, True).fetch == [Range(0, 1000)]
 
 
+def test_a_reader_that_is_not_trusted_proves_itself_with_its_second_read() -> None:
+    readahead = Readahead(256 * MIB, OPTIONS, trusting=False)
+
+    assert readahead.observe(0, STEP, False).fetch == [Range(0, STEP)]
+    fetch = readahead.observe(STEP, STEP, False).fetch
+    assert fetch[0].start == STEP
+    assert readahead.ahead[0].size >= MIB - 2 * STEP
+
+
 def test_a_read_beyond_the_end_asks_for_nothing() -> None:
     readahead = Readahead(1000, OPTIONS)
 

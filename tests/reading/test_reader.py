@@ -80,6 +80,51 @@ async def test_random_reads_that_are_repeated_are_hits(
     assert reading.statistics().hits >= 100
 
 
+async def test_random_reads_of_a_file_whose_beginning_came_with_its_open_are_all_small(
+    autojump_clock: trio.testing.MockClock, link: Link, make_reading: MakeReading, large: bytes
+) -> None:
+    reading = make_reading()
+    source = link.store("large", large)
+    reading.put(source, 0, large[: MIB + STEP])
+    reader = reading.reader(source)
+    for seed in range(50):
+        await reader.read(Random(seed).randrange(10 * MIB, len(large)), 4 * KIB)
+
+    assert max(get.size for get in link.gets) <= 128 * KIB
+
+
+async def test_a_file_whose_beginning_came_with_its_open_is_read_ahead_as_quickly(
+    autojump_clock: trio.testing.MockClock, link: Link, make_reading: MakeReading, large: bytes, read_all: ReadAll
+) -> None:
+    reading = make_reading()
+    source = link.store("large", large)
+    reading.put(source, 0, large[: MIB + STEP])
+    begun = trio.current_time()
+    await read_all(reading.reader(source), large, step=4 * KIB, stop=64 * MIB)
+
+    assert trio.current_time() - begun < 0.25
+    assert len(link.gets) < 100
+
+
+async def test_concurrent_reads_in_any_order_fetch_everything_once(
+    autojump_clock: trio.testing.MockClock, link: Link, make_reading: MakeReading, large: bytes
+) -> None:
+    """As the kernel sends them when it reads ahead by itself."""
+    data = large[: 32 * MIB]
+    reader = make_reading().reader(link.store("key", data))
+
+    async def read(offset: int) -> None:
+        assert await reader.read(offset, STEP) == data[offset : offset + STEP]
+
+    for batch in range(0, len(data), 8 * STEP):
+        async with trio.open_nursery() as nursery:
+            for offset in range(batch, batch + 8 * STEP, STEP):
+                nursery.start_soon(read, offset)
+
+    assert link.fetched == len(data)
+    assert len(link.gets) < 70
+
+
 async def test_20_readers_at_once_stay_within_the_budget(
     autojump_clock: trio.testing.MockClock, link: Link, make_reading: MakeReading, read_all: ReadAll, large: bytes
 ) -> None:
