@@ -47,6 +47,8 @@ _WATCHED_BODY = 64 * 1024
 # Wake up for this many bytes at once, not for every segment (SO_RCVLOWAT, tcp(7)); small enough for a slow link to
 # deliver it well within the timeout.
 _LOW_WATER = 128 * 1024
+# The longest record of TLS with what goes with it, rounded up.
+_TLS_RECORD = 20 * 1024
 _CHECKPOINT_EVERY = 1024 * 1024
 # TLS writes must be repeated with the same bytes, so they are kept small.
 _TLS_WRITE = 64 * 1024
@@ -173,9 +175,13 @@ class Connection:
                     since = 0
                     await trio.lowlevel.checkpoint()
 
-    def set_low_water(self, size: int) -> None:
-        # With TLS the bytes to come are not those on the wire, and a wait for too many would never end.
-        if size != self._low_water and not self._tls:
+    def expect(self, size: int) -> None:
+        """Wake up only when a good part of the *size* bytes to come is there, or, for 0, at the first."""
+        if self._tls:
+            # Part of a record may have been taken out of the socket already; a wait for it would never end.
+            size -= _TLS_RECORD
+        size = max(min(size, _LOW_WATER), 1)
+        if size != self._low_water:
             self._low_water = size
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
@@ -210,9 +216,9 @@ class Connection:
                 answer = await self._read_head(method, release)
             except TransportError:
                 raise (exc if self.pending else Unanswered(str(exc))) from exc
-            answer.keep = False
-            return answer
-        answer = await self._read_head(method, release)
+            early = True
+        else:
+            answer = await self._read_head(method, release)
         if early:
             answer.keep = False
             if answer.status < 300:
@@ -342,7 +348,7 @@ class Answer:
             return
         connection = self._connection
         if self.keep and self._left == 0 and not connection.pending and not connection.closed:
-            connection.set_low_water(1)
+            connection.expect(0)
             release(connection)
         else:
             connection.close()
@@ -373,7 +379,7 @@ class Answer:
         if connection.pending:
             done = self._take(view[:size])
         while done < size:
-            connection.set_low_water(min(size - done, _LOW_WATER))
+            connection.expect(size - done)
             received = await connection.receive_into(view[done:size])
             if not received:
                 raise self._truncated()
@@ -426,7 +432,7 @@ class Answer:
             piece = connection.pending[:wanted]
             connection.pending = connection.pending[wanted:]
         else:
-            connection.set_low_water(min(wanted, _LOW_WATER // 2) if self._left is not None else 1)
+            connection.expect(0 if self._left is None else min(wanted, _LOW_WATER // 2))
             piece = await connection.receive(wanted)
         if not piece:
             if self._left is None:

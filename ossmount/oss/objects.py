@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..wire.models import CopyObjectResult, ObjectHead, ObjectMeta, PutObjectResult, SymlinkResult
     from .client import Client, Lease
 
+# Larger bodies are given as a view of the memory they were received into.
+_LARGE = 1024 * 1024
 # Answers that do not say their length (processed images) end here.
 _MAX_UNKNOWN = 256 * 1024 * 1024
 
@@ -52,8 +54,9 @@ class Objects:
     ) -> tuple[ObjectHead, bytes | memoryview]:
         """Return the head and the bytes of *key*, or of its half-open range *start* to *stop*.
 
-        A range that reaches behind the end is clipped.  With *into* the bytes are received into its front, and what
-        is returned is the part of it that was filled.  A whole object is checked by its CRC-64.
+        Up to 1 MiB is returned as bytes, more as a view.  A range that reaches behind the end is clipped.  With
+        *into* the bytes are received into its front, and what is returned is the part of it that was filled.  A whole
+        object is checked by its CRC-64.
 
         Raises:
             ValueError: the range is empty.
@@ -79,15 +82,20 @@ class Objects:
             head = objects.parse_get_object(Response(reply.status, reply.headers), key, start=start, stop=stop)
             if head.content_range is not None and reply.size != head.content_range[1] - head.content_range[0]:
                 raise ValueError(f"a body of {reply.size} bytes for {head.content_range}")
+            length = reply.size
+            if into is not None and length is not None and length > len(into):
+                failure = BrokenResponse(f"{self.name}/{key}: {length} bytes, and room for {len(into)}")
+                failure.transient = False
+                raise failure
             body: bytes | memoryview
             if into is not None:
-                if reply.size is not None and reply.size > len(into):
-                    failure = BrokenResponse(f"{self.name}/{key}: {reply.size} bytes, and room for {len(into)}")
-                    failure.transient = False
-                    raise failure
                 body = into[: await reply.read_into(into)]
+            elif length is not None and length > _LARGE:
+                # Bytes would have to be copied out of what they are received into.
+                body = memoryview(bytearray(length))
+                await reply.read_into(body)
             else:
-                body = await reply.read(_MAX_UNKNOWN if reply.size is None else reply.size)
+                body = await reply.read(_MAX_UNKNOWN if length is None else length)
             self.client.count_received(len(body))
             if head.size < 0:
                 head = _replace(head, size=len(body))

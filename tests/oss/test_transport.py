@@ -308,6 +308,17 @@ async def test_success_before_the_end_of_the_body_is_not_believed(service: Any, 
     service.hung_up.set()
 
 
+async def test_success_before_hanging_up_on_the_body_is_not_believed(service: Any, transport: Transport) -> None:
+    async def early(exchange: Any) -> None:
+        await exchange.stream.send_all(OK)
+
+    # Small enough to be sent without looking whether there is an answer.
+    service.script = [early] * 20
+    for _ in range(20):
+        with pytest.raises(BrokenResponse, match=r"without waiting|lost the connection"):
+            await get(transport, service, "PUT", bytes(4 * BIG))
+
+
 async def test_a_service_that_hangs_up_on_a_body_breaks_the_request(service: Any, transport: Transport) -> None:
     service.script = [close]
     with pytest.raises(TransportError):
