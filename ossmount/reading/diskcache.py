@@ -79,6 +79,7 @@ class DiskCache:
         self._complained = False
         self._loading = trio.CapacityLimiter(8)
         self._waiting: set[BlockName] = set()
+        self._writing: BlockName | None = None  # what is on its way to disk, None again if it was discarded meanwhile
         self._send, self._receive = trio.open_memory_channel[tuple[BlockName, "Callable[[], bytes | None]"]](
             MAX_WAITING
         )
@@ -137,6 +138,8 @@ class DiskCache:
 
     async def discard(self, blocks: Sequence[BlockName]) -> None:
         """Remove *blocks*: their bytes are not to be trusted."""
+        if self._writing in blocks:
+            self._writing = None
         names = [name for name in map(self._name, blocks) if name in self._files]
         for name in names:
             self._drop(name)
@@ -151,6 +154,7 @@ class DiskCache:
         head = self._header(block, data)
         size = len(head) + len(data)
         victims = self._oldest(self._total + size - self._limit)
+        self._writing = block
         try:
             lacking = await trio.to_thread.run_sync(self._write, name, head, data, victims)
         except OSError as exc:
@@ -160,6 +164,9 @@ class DiskCache:
         if lacking:
             await trio.to_thread.run_sync(self._unlink, self._oldest(lacking))
             self._counts["dropped"] += 1
+            return
+        if self._writing != block:
+            await trio.to_thread.run_sync(self._unlink, [name])
             return
         self._drop(name)
         self._files[name] = size

@@ -240,6 +240,29 @@ async def test_discarded_blocks_are_gone(running: Running, tmp_path: Path) -> No
         assert len(files(tmp_path)) == 1
 
 
+async def test_a_block_that_is_discarded_while_it_is_written_is_not_kept(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running() as cache:
+        write = cache._write
+        done = trio.Event()
+
+        def slow_write(*args: Any) -> int:
+            lacking = write(*args)
+            trio.from_thread.run(cache.discard, [block(0)])
+            trio.from_thread.run_sync(done.set)
+            return lacking
+
+        monkeypatch.setattr(cache, "_write", slow_write)
+        cache.keep(block(0), lambda: b"wrong")
+        await done.wait()
+        monkeypatch.undo()
+        await store(cache, block(1), b"right")
+
+        assert not cache.has(block(0))
+        assert len(files(tmp_path)) == 1
+
+
 async def test_too_many_waiting_blocks_are_not_kept(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path / "cache", 1000)
     for index in range(2000):
