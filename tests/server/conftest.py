@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import alibabacloud_oss_v2 as sdk
@@ -9,6 +10,11 @@ import httpx
 import oss2
 import pytest
 from alibabacloud_oss_v2.transport.requests_client import RequestsHttpClient
+
+from ossmount.wire.credentials import Credentials
+from ossmount.wire.message import Headers, Request, Response, decode_target
+from ossmount.wire.refusals import parse_error
+from ossmount.wire.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,3 +79,43 @@ def public(oss_server: ThreadedServer) -> str:
     """The path of a bucket that anybody may read and write."""
     oss_server.store.put_bucket("bucket", acl="public-read-write")
     return "/bucket"
+
+
+class _Signing(httpx.Auth):
+    """Signs what httpx is about to send as the service wants it."""
+
+    requires_request_body = True
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        path, query = decode_target(request.url.raw_path.decode())
+        bucket, _, key = path[1:].partition("/")
+        headers = Headers(
+            (name, value) for name, value in request.headers.items() if name.startswith(("x-oss-", "content-"))
+        )
+        signed = sign(
+            Request(request.method, bucket, key, query, headers),
+            Credentials("ak", "sk"),
+            now=time.time(),
+            region="cn-hangzhou",
+        )
+        request.headers.update(signed)
+        yield request
+
+
+@pytest.fixture
+def signed(oss_server: ThreadedServer) -> Iterator[httpx.Client]:
+    """Raw HTTP, signed for the account, with a private bucket "bucket"."""
+    oss_server.store.put_bucket("bucket")
+    with httpx.Client(base_url=oss_server.url, headers={"accept-encoding": "identity"}, auth=_Signing()) as client:
+        yield client
+
+
+@pytest.fixture
+def refused() -> Callable[[httpx.Response], tuple[int, str]]:
+    """Return status and code of a refusal, wherever it is told."""
+
+    def read(response: httpx.Response) -> tuple[int, str]:
+        error = parse_error(Response(response.status_code, Headers(response.headers.items()), response.content))
+        return error.status, error.code
+
+    return read

@@ -5,20 +5,22 @@ from __future__ import annotations
 import socket
 from base64 import b64decode, b64encode
 from hashlib import md5
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import httpx
 import oss2
 import pytest
 
+from ossmount.server.app import AppOptions, create_app
 from ossmount.server.faults import Fault, deny, throttle
+from ossmount.server.store import Store
+from ossmount.server.threaded import ThreadedServer
 from ossmount.wire.checksums import crc64
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ossmount.server.threaded import ThreadedServer
+    from collections.abc import Iterator, MutableMapping
+    from pathlib import Path
 
 
 def error_of(response: httpx.Response) -> tuple[int, str]:
@@ -418,3 +420,56 @@ def test_requests_are_logged(oss_server: ThreadedServer, http: httpx.Client, pub
     assert all(one.start <= one.stop for one in oss_server.requests)
     oss_server.reset()
     assert oss_server.count() == 0
+
+
+# Elsewhere
+
+
+async def test_another_server_may_run_the_application(tmp_path: Path) -> None:
+    store = Store(tmp_path, lasting=False)
+    store.put_bucket("bucket", acl="public-read-write")
+    app = create_app(store)
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"body", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"h"), (b"content-length", b"4")]
+    scope = {"type": "http", "method": "PUT", "raw_path": b"/bucket/a", "query_string": b"", "headers": headers}
+    await app(scope, receive, send)
+    app.faults.add(Fault(operation="GetObject", reset=True))
+    await app({**scope, "method": "GET"}, receive, send)
+    with pytest.raises(RuntimeError):
+        await app({"type": "websocket"}, receive, send)
+
+    assert [message.get("status") for message in sent] == [200, None]
+    store.close()
+
+
+def test_a_mistake_of_ours_is_an_internal_error(
+    oss_server: ThreadedServer,
+    http: httpx.Client,
+    public: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(oss_server.store, "find", broken)
+
+    assert error_of(http.get(f"{public}/a")) == (500, "InternalError")
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("size", [10, 40_000, 1_500_000])
+def test_a_slow_link_changes_no_byte(tmp_path: Path, size: int) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+    with ThreadedServer(tmp_path, bandwidth=100_000_000, options=AppOptions(latency=0.001)) as server:
+        server.store.put_bucket("bucket", acl="public-read-write")
+        with httpx.Client(base_url=server.url, headers={"accept-encoding": "identity"}) as http:
+            assert http.put("/bucket/a", content=body).status_code == 200
+            assert http.get("/bucket/a").content == body
