@@ -125,7 +125,11 @@ class Tree:
     def objects(self) -> dict[str, object]:
         """Return what `bucket_contents` finds when all of this is in the bucket."""
         return {
-            path + "/" * (entry.content is entry.link is None): (entry.content or b"", entry.mode, entry.xattrs)
+            path + "/" * (entry.content is None and entry.link is None): (
+                entry.content or b"",
+                entry.mode,
+                entry.xattrs,
+            )
             if entry.link is None
             else entry.link
             for path, entry in self.entries.items()

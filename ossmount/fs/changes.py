@@ -266,7 +266,12 @@ class Changes:
             file.error = exc
 
     def dropped(self, intent: Intent) -> None:
-        """Forget an intent that was abandoned after it had begun."""
+        """Forget an intent that was abandoned after it had begun, and what it had sent."""
+        file: OpenFile | None = intent.subject.node.file
+        if file is not None and file.put is intent:
+            file.put = None
+            file.drop_upload()
+            file.drop_if_idle()
         file: OpenFile | None = intent.subject.node.file
         if intent.verb is Verb.PUT and file is not None and file.put is intent:
             file.abandoned()
@@ -280,8 +285,7 @@ class Changes:
         if intent.is_tree:
             # What has been moved out since is below no more, but then an intent of that waits for this one.
             nodes.update(later.subject.node for later in self.executor.behind(intent))
-            for above in list(nodes):
-                nodes.update(self._inodes.below(above))
+            nodes |= {below for above in nodes for below in self._inodes.below(above)}
             for each in nodes:
                 directory = each.directory
                 if directory is not None and directory.prefix is not None and directory.prefix.startswith(old):

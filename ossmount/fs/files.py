@@ -18,6 +18,7 @@ import errno
 import logging
 import mimetypes
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -248,18 +249,18 @@ class OpenFile:
         assert self.staged is not None
         if self.rooms.options.sync:
             self.staged.sync()
-        self.node.meta = self._meta()
-        intent = self.rooms.changes.put(self, self.put_data())
+        self.node.meta = meta = self._meta()
+        intent = self.rooms.changes.put(self, self.put_data(meta))
         self.error = None
         self._set_clean()
         return intent
 
-    def put_data(self) -> dict[str, Any]:
-        """Return what the log has to know of a PUT."""
+    def put_data(self, meta: dict[str, str] | None = None) -> dict[str, Any]:
+        """Return what the log has to know of a PUT; *meta* is the metadata if they are at hand."""
         assert self.staged is not None
         return {
             "staged": self.staged.id,
-            "meta": self._meta(),
+            "meta": meta or self._meta(),
             "headers": self._headers(),
             "replaces": self.node.remote,
             "etag": self.node.source.etag if self.node.source is not None else None,
@@ -363,9 +364,18 @@ class OpenFile:
     def unstage(self) -> None:
         """Delete the staged bytes: they are in the bucket, or nobody can ask for them any more."""
         staged, self.staged = self.staged, None
-        if staged is not None:
-            self.rooms.log.unstage(staged.id)
+        if staged is None:
+            return
+
+        def discard() -> None:
             staged.discard()
+            with suppress(OSError):  # the row of an orphan goes at the next mount
+                intents.unstage(staged.id)
+
+        # The log has the last word: bytes that it may still ask for after a crash must be there, and no others.
+        intents = self.rooms.log
+        intents.orphan(staged.id)
+        intents.once_written(discard)
 
     def resourced(self, old: Source, new: Source) -> None:
         """Follow the clean bytes to where they are now."""
@@ -392,17 +402,15 @@ class OpenFile:
             self.rooms.beliefs.settle(*self._touched)
             self._touched = None
         self.is_dirty = False
+        if self.staged is not None:
+            self.rooms.log.orphan(self.staged.id)
         if self.put is not None and not self.put.started:
             self.put = None
             self.drop_upload()
-        if not self.handles:
-            if self.put is None:
-                self.unstage()
-                self.drop_if_idle()
-            return
-        self.rooms.changes.orphans.add(self)
-        if self.staged is not None:
-            self.rooms.log.stage(self.staged.id, "", {"orphan": True})
+        if self.handles:
+            self.rooms.changes.orphans.add(self)
+        else:
+            self.drop_if_idle()
 
     def abandoned(self) -> None:
         """Take it that the upload which `unlinked` found under way has been given up."""
@@ -474,7 +482,7 @@ class OpenFile:
     def recover(self, staged: Staged, upload: dict[str, Any] | None) -> None:
         """Take up what an earlier daemon had staged."""
         self.staged = staged
-        self._saved_upload = upload
+        self._upload, self._saved_upload = None, upload
 
     @property
     def state(self) -> str:

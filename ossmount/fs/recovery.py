@@ -111,10 +111,10 @@ class Recovery:
             node = self._make(intent.key, {})
             node.known = False
             assert node.directory is not None
-            node.directory.prefix = intent.key
+            node.directory.prefix = intent.target if intent.data.get("copied") else intent.key
         elif node is None:
-            node = await rooms.lookup.child(parent, name)
-            if node is None:  # copied and deleted already
+            node = await rooms.lookup.child(parent, name) or await rooms.lookup.child(new_parent, new_name)
+            if node is None:  # copied and deleted already, and what came of it too
                 rooms.changes.take_up(intent, new_parent, [(parent, name), (new_parent, new_name)])
                 return
         node.remote = True
@@ -126,8 +126,8 @@ class Recovery:
         node = self._find(intent.key)
         if node is None:
             node = await self._rooms.lookup.child(parent, name)
-        if node is None:
-            self._rooms.executor.drop(intent)
+        if node is None:  # whether it has gone is seen when it is carried out
+            self._rooms.changes.take_up(intent, parent, [(parent, name)])
             return
         defaults = self._rooms.beliefs.defaults
         node.meta = intent.data["full"]
@@ -140,8 +140,8 @@ class Recovery:
         base = staged.base
         is_clean = base is not None and not staged.dirty and staged.size == staged.base_size == base.size
         if is_clean or (row is not None and row.data.get("orphan")) or (row is None and not staged.dirty):
-            self._rooms.log.unstage(staged.id)
             staged.discard()
+            self._rooms.log.unstage(staged.id)
             return
         key = row.key if row is not None else f"{staged.key}.recovered-{staged.id}"
         data: dict[str, Any] = row.data if row is not None else {"meta": {}, "headers": {}, "replaces": False}

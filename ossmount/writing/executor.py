@@ -273,6 +273,15 @@ class Executor:
         """Return the live intents that touch *key*, or everything around it."""
         return self._ordering.touching(key)
 
+    def behind(self, intent: Intent) -> set[Intent]:
+        """Return the live intents that wait for *intent*, or for one that does."""
+        todo, found = [intent], set[Intent]()
+        while todo:
+            for dependent in todo.pop().dependents - found:
+                found.add(dependent)
+                todo.append(dependent)
+        return found
+
     def inside(self, prefix: str) -> set[Intent]:
         """Return the live intents that touch a key inside *prefix*."""
         return self._ordering.inside(prefix)
@@ -370,9 +379,9 @@ class Executor:
         self._done_count += 1
         try:
             with self._log.together():
-                self._log.remove([intent])
                 if self.observer is not None:
                     self.observer.done(intent, outcome)
+                self._log.remove([intent])
         except OSError as exc:
             # Carrying it out again at the next mount does no harm; forgetting it here would not be noticed.
             log.error("%s", exc)
@@ -421,7 +430,8 @@ class Executor:
             intent.failure = exc
             if self.observer is not None:
                 self.observer.failed(intent, exc)
-            self._notify_behind(intent)
+            for each in (intent, *self.behind(intent)):
+                self._notify(each)
         self._wakeup.set()
 
     def _enter(self, intent: Intent) -> None:
@@ -487,12 +497,3 @@ class Executor:
     def _notify(self, intent: Intent) -> None:
         if intent.settled is not None:
             intent.settled.set()
-
-    def _notify_behind(self, intent: Intent) -> None:
-        todo, seen = [intent], {intent}
-        while todo:
-            current = todo.pop()
-            self._notify(current)
-            for dependent in current.dependents - seen:
-                seen.add(dependent)
-                todo.append(dependent)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import trio
@@ -161,6 +161,7 @@ class IntentLog:
         except sqlite3.DatabaseError as exc:
             raise LogDamaged(path, str(exc)) from exc
         self._next = (row[0] or 0) + 1
+        self._afterwards: list[Callable[[], object]] = []
 
     def number(self) -> int:
         """Return the next intent's id; they grow in the order of the changes."""
@@ -183,9 +184,20 @@ class IntentLog:
             yield
             self._write("COMMIT", ())
         except BaseException:
+            self._afterwards.clear()
             if self._db.in_transaction:  # a full disk ends some transactions by itself
                 self._db.execute("ROLLBACK")
             raise
+        afterwards, self._afterwards = self._afterwards, []
+        for action in afterwards:
+            action()
+
+    def once_written(self, action: Callable[[], object]) -> None:
+        """Do *action* when all that was noted so far is sure to survive a crash; never, if it cannot be written."""
+        if self._db.in_transaction:
+            self._afterwards.append(action)
+        else:
+            action()
 
     def append(self, intent: Intent) -> None:
         """Write *intent* down.
@@ -233,8 +245,12 @@ class IntentLog:
             "UPDATE staged SET upload = ? WHERE id = ?", (None if state is None else json.dumps(state), staged_id)
         )
 
+    def orphan(self, staged_id: str) -> None:
+        """Note that nobody wants the staged file *staged_id* after this daemon."""
+        self.stage(staged_id, "", {"orphan": True})
+
     def unstage(self, staged_id: str) -> None:
-        """Forget a staged file."""
+        """Forget a staged file, which has been deleted."""
         self._write("DELETE FROM staged WHERE id = ?", (staged_id,))
 
     def load_staged(self) -> dict[str, StagedRow]:
@@ -256,5 +272,6 @@ class IntentLog:
             full = "full" in str(exc)
             raise OSError(
                 errno.ENOSPC if full else errno.EIO,
-                f"cannot write the state database {self.path}: {exc}; {'free space there' if full else 'check that disk'}",
+                f"cannot write the state database {self.path}: {exc}; "
+                + ("free space there" if full else "check that disk"),
             ) from exc

@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,12 @@ from ossmount.oss import Client, ClientOptions, Endpoint, RetryPolicy, StaticCre
 from ossmount.server.threaded import ThreadedServer
 from ossmount.tree.attributes import Defaults
 from ossmount.tree.inodes import ROOT, Node
+from ossmount.writing.executor import ExecutorOptions
 
 CALLER = Caller(os.getuid(), os.getgid())
-QUICK = {"linger": 0.01, "delete_linger": 0.01, "delete_patience": 0.05, "retry_base": 0.01, "retry_limit": 0.05}
+QUICK = ExecutorOptions(
+    parallel=16, linger=0.01, delete_linger=0.01, delete_patience=0.05, retry_base=0.01, retry_limit=0.05, patience=20
+)
 
 
 class View:
@@ -230,7 +232,7 @@ class World:
                 cache_size=0,
                 nursery=services,
             ) as rooms:
-                rooms.executor._options = replace(rooms.executor._options, **QUICK)
+                rooms.executor._options = QUICK
                 if prepare is not None:
                     prepare(rooms)
                 filesystem = FileSystem(rooms, waits=waits, read_only=read_only)

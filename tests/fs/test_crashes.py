@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,12 @@ import trio
 
 from ossmount.fs.rooms import Places
 from ossmount.server.faults import Fault, Plan
+from ossmount.writing.staging import Staged
 
 PART = 128 << 10
+STRIDE = int(
+    os.environ.get("OSSMOUNT_TEST_STRIDE", "5")
+)  # 1 dies at every single request and record; that takes minutes
 DEAD = Fault(reset=True, count=None)
 
 
@@ -65,6 +71,7 @@ class Deadly:
             self.view = view
             arm(view)
             await self.work(view)
+            await view.flush()
             self.die()
 
     async def work(self, view: Any) -> None:
@@ -112,7 +119,8 @@ def deadly(
         world.forget()
         world.server.app.faults = Plan()
         store = world.server.store
-        store.delete(store.bucket("bucket"), list(bucket_contents()))
+        page = store.list_objects(store.bucket("bucket"), prefix="", marker="", delimiter="", limit=1000)
+        store.delete(store.bucket("bucket"), [row.key.decode() for row in page.rows])
         return Deadly(world, tree, workload, bucket_contents)
 
     return begin
@@ -127,12 +135,11 @@ async def test_a_workload_without_a_crash_is_in_the_bucket(deadly: Callable[[], 
 
 
 async def test_what_was_acknowledged_survives_a_crash_at_each_request(deadly: Callable[[], Deadly]) -> None:
-    nth = 0
+    nth, token = 0, trio.lowlevel.current_trio_token()
     while True:
-        nth += 1
+        nth += STRIDE
         run = deadly()
-        token = trio.lowlevel.current_trio_token()
-        trap = Trap(nth, lambda run=run: token.run_sync_soon(run.die), done=nth % 2 == 0)  # type: ignore[misc]
+        trap = Trap(nth, partial(token.run_sync_soon, run.die), done=nth // STRIDE % 2 == 0)
 
         def arm(view: Any, trap: Trap = trap, run: Deadly = run) -> None:
             run.world.server.app.faults = trap
@@ -141,37 +148,48 @@ async def test_what_was_acknowledged_survives_a_crash_at_each_request(deadly: Ca
         await run.check()
         if trap.left > 0:
             break
-    assert nth > 10
+    assert nth > 60
 
 
 async def test_what_was_acknowledged_survives_a_crash_at_each_record(
-    deadly: Callable[[], Deadly], tmp_path: Path
+    deadly: Callable[[], Deadly], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    frozen = Places(state=tmp_path / "frozen", cache=tmp_path / "frozen-cache")
+    run, left = deadly(), 0
+    acknowledged: list[Any] = []
+
+    def about_to_write(what: str = "COMMIT") -> None:
+        """What is on disk now is all that a crash at this moment leaves."""
+        nonlocal left
+        left -= what.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT"))
+        if left == 0 and not run.died:
+            shutil.rmtree(frozen.state, ignore_errors=True)
+            shutil.copytree(run.world.places.state, frozen.state)
+            acknowledged[:] = [run.tree, run.next]
+            run.die()
+
+    def watched(method: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*args: Any, **kwargs: Any) -> Any:
+            about_to_write()
+            return method(*args, **kwargs)
+
+        return watching
+
+    for name in ("write", "truncate", "discard", "_ground"):
+        monkeypatch.setattr(Staged, name, watched(getattr(Staged, name)))
     nth = 0
-    while True:
-        nth += 1
-        run = deadly()
-        frozen = Places(state=tmp_path / "frozen", cache=tmp_path / "frozen-cache")
+
+    def arm(view: Any) -> None:
+        nonlocal left
         left = nth
-        acknowledged: list[Any] = []
+        view.rooms.log._db.set_trace_callback(about_to_write)
 
-        def arm(view: Any, run: Deadly = run, frozen: Places = frozen, acknowledged: list[Any] = acknowledged) -> None:
-            def statement(text: str) -> None:
-                nonlocal left
-                if text.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT")):
-                    left -= 1
-                    if left == 0:
-                        # What is on disk now is all that a crash at this moment would leave.
-                        shutil.rmtree(frozen.state, ignore_errors=True)
-                        shutil.copytree(run.world.places.state, frozen.state)
-                        acknowledged[:] = [run.tree, run.next]
-                        run.die()
-
-            view.rooms.log._db.set_trace_callback(statement)
-
+    while left <= 0:
+        nth += STRIDE
+        run, left = deadly(), 1_000_000
         await run.run(arm)
         if left > 0:
             break
         run.tree, run.next = acknowledged
         await run.check(frozen)
-    assert nth > 40
+    assert nth > 100
