@@ -269,68 +269,66 @@ class Client:
         """
         if body is None:
             body = request.body
-        retry = self.options.retry
-        seconds = self.options.deadline + (size + _size_of(body)) / self.options.slowest
+        left = seconds = self.options.deadline + (size + _size_of(body)) / self.options.slowest
         attempt = 0
         refreshed = False
         failure: OSSError | None = None
-        credentials: Credentials | None = None
-        with trio.move_on_after(seconds) as scope:
-            while True:
-                attempt += 1
-                try:
+        while left > 0:
+            attempt += 1
+            credentials: Credentials | None = None
+            lease = Lease(self._limiter)
+            # To wait for a place is not to wait for the service: it does not count.
+            await self._limiter.acquire_on_behalf_of(lease)
+            kept = False
+            begun = trio.current_time()
+            try:
+                with trio.move_on_after(left):
                     credentials = await self._credentials.get()
-                    return await self._attempt(request, body, credentials, receive, keep_open=keep_open)
-                except OSSError as exc:
-                    failure = exc
-                    self._count_failure(exc)
-                    if isinstance(body, AsyncIterator):
-                        # Its bytes are gone.
-                        raise
-                    delay = retry.delay_after(exc, attempt=attempt, idempotent=request.idempotent, jitter=self.jitter())
-                    if isinstance(exc, RequestTimeTooSkewed) and delay is not None and self._correct_clock(exc.headers):
-                        delay = 0.0
-                    elif isinstance(exc, _CREDENTIALS_REFUSED) and not refreshed:
-                        refreshed = True
-                        delay = 0.0 if await self._have_changed(credentials) else None
-                    if delay is None:
-                        raise
-                    level = logging.INFO if attempt == 1 else logging.WARNING
-                    log.log(level, "%r: attempt %d failed, next in %.2f s: %s", request, attempt, delay, exc)
-                self._retries += 1
-                await trio.sleep(delay)
-        assert scope.cancelled_caught
-        if failure is not None:
-            raise failure
-        raise TimedOut(f"{request!r} took longer than {seconds:.0f} s")
+                    result = await self._attempt(lease, request, body, credentials, receive)
+                    kept = keep_open
+                    return result
+                break
+            except OSSError as exc:
+                failure = exc
+            finally:
+                if not kept:
+                    await lease.aclose()
+            self._count_failure(failure)
+            skewed = isinstance(failure, RequestTimeTooSkewed) and self._correct_clock(failure.headers)
+            delay = self.options.retry.delay_after(
+                failure, attempt=attempt, idempotent=request.idempotent, jitter=self.jitter()
+            )
+            if isinstance(failure, _CREDENTIALS_REFUSED) and not refreshed:
+                refreshed = True
+                delay = 0.0 if await self._have_changed(credentials) else None
+            # Of a stream that can be read once, the bytes are gone.
+            if delay is None or isinstance(body, AsyncIterator):
+                raise failure
+            delay = 0.0 if skewed else delay
+            level = logging.INFO if attempt == 1 else logging.WARNING
+            log.log(level, "%r: attempt %d failed, next in %.2f s: %s", request, attempt, delay, failure)
+            self._retries += 1
+            left -= trio.current_time() - begun + delay
+            await trio.sleep(delay)
+        raise failure or TimedOut(f"{request!r} took longer than {seconds:.0f} s")
 
     async def _attempt(
         self,
+        lease: Lease,
         request: Request,
         body: Body,
         credentials: Credentials | None,
         receive: Callable[[Lease], Awaitable[T]],
-        *,
-        keep_open: bool,
     ) -> T:
-        """Send *request* once."""
-        lease = Lease(self._limiter)
-        kept = False
-        await self._limiter.acquire_on_behalf_of(lease)
+        """Send *request* once; *lease* holds its answer then."""
+        lease.reply = reply = await self._start(request, body, credentials)
+        if not 200 <= reply.status < 300 or reply.status == 203:
+            raise await self._refusal(reply)
+        self._sent += _size_of(body)
         try:
-            lease.reply = reply = await self._start(request, body, credentials)
-            if not 200 <= reply.status < 300 or reply.status == 203:
-                raise await self._refusal(reply)
-            self._sent += _size_of(body)
-            try:
-                result = await receive(lease)
-            except (ValueError, LookupError) as exc:
-                raise BrokenResponse(f"{request.operation}: not the answer expected: {exc}") from exc
-            kept = keep_open
-            return result
-        finally:
-            if not kept:
-                await lease.aclose()
+            return await receive(lease)
+        except (ValueError, LookupError) as exc:
+            raise BrokenResponse(f"{request.operation}: not the answer expected: {exc}") from exc
 
     async def _start(self, request: Request, body: Body, credentials: Credentials | None) -> Reply:
         """Sign *request*, send it, and return the answer with its body unread."""

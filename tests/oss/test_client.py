@@ -272,6 +272,19 @@ async def test_all_attempts_together_have_a_deadline(autojump_clock: Any) -> Non
     assert client.statistics().in_flight == 0
 
 
+async def test_waiting_for_a_place_does_not_count(autojump_clock: Any) -> None:
+    async def slow(_: httpx.Request) -> httpx.Response:
+        await trio.sleep(60)
+        return ok()
+
+    options = ClientOptions(deadline=100.0, concurrency=1)
+    client = Client(ENDPOINT, Anonymous(), options=options, transport=httpx.MockTransport(slow))
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(client.send, request())
+    assert trio.current_time() == pytest.approx(300.0)
+
+
 async def test_the_deadline_tells_the_last_error_there_was(autojump_clock: Any) -> None:
     busy = refusal(errors.TotalQpsLimitExceeded(headers={"x-oss-qos-delay-time": "15000"}))
     with pytest.raises(errors.TotalQpsLimitExceeded):

@@ -357,6 +357,28 @@ async def test_a_refused_connection_has_sent_nothing(transport: Transport, servi
     sock.close()
 
 
+async def test_a_handshake_that_takes_too_long_has_sent_nothing(
+    service: Any, transport: Transport, autojump_clock: Any
+) -> None:
+    service.origin = service.origin._replace(tls=True)
+    with pytest.raises(ConnectFailed, match="within 10 s") as caught:
+        await get(transport, service)
+    assert not caught.value.sent
+
+
+async def test_connections_idle_for_long_are_closed_when_another_comes_back(
+    service: Any, transport: Transport, autojump_clock: Any
+) -> None:
+    service.script = [OK] * 3
+    first, second = await start(transport, service), await start(transport, service)
+    for answer in (first, second):
+        await answer.read(5)
+    first.close()
+    await trio.sleep(31)
+    second.close()
+    assert repr(transport) == "<Transport 1 idle, 2 opened>"
+
+
 async def test_a_missing_socket_file_has_sent_nothing(transport: Transport, service: Any, tmp_path: Any) -> None:
     service.origin = Origin("localhost", 80, path=str(tmp_path / "none"))
     with pytest.raises(ConnectFailed, match="No such file"):
@@ -462,6 +484,9 @@ async def test_it_serves_httpx(service: Any, transport: Transport) -> None:
         assert (await client.request("GET", "/", extensions={"target": b"/a/../b"})).text == "hello"
         with pytest.raises(httpx.RemoteProtocolError):
             await client.put("/", content=b"x")
+    async with httpx.AsyncClient(transport=Transport()) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("http://127.0.0.1:1/")
     assert [head.split(b"\r\n")[0] for head in service.heads[:3]] == [
         b"GET /a/b?c HTTP/1.1",
         b"PUT / HTTP/1.1",
