@@ -1,6 +1,6 @@
 """When which bytes of a file changed last: so an upload learns that what it has sent is no longer the file's.
 
-Each change takes the next *version*.  Writes are remembered for each block of a mebibyte, truncations by the offset
+Each change takes the next *version*.  Writes are remembered for each block of 128 KiB, truncations by the offset
 from which on everything changed.  Both forget detail rather than grow: answers err on the side of "changed".
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Changes"]
 
-_BLOCK: Final = 20  # 2**20 bytes
+_BLOCK: Final = 17  # 2**17 bytes: parts begin and end at multiples of it
 _CUTS: Final = 64
 
 

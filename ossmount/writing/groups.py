@@ -17,15 +17,19 @@ __all__ = ["one_error"]
 def one_error() -> Iterator[None]:
     """Raise a single error instead of the group that a nursery raises.
 
-    One that will not pass by itself comes before one that may.  What is no `Exception` (a cancellation, say) is left
-    as it is.
+    One that will not pass by itself comes before one that may.  If the tasks were cancelled as well, then what OSS or
+    the disk said to some of them matters to nobody any more.
     """
     try:
         yield
     except BaseExceptionGroup as group:
         ours, others = group.split(Exception)
-        if ours is None or others is not None:
+        if ours is None:
             raise
+        if others is not None:
+            if ours.split((OSSError, OSError))[1] is not None:
+                raise
+            raise others from None
         raise min(_leaves(ours), key=lambda exc: isinstance(exc, OSSError) and exc.transient) from None
 
 

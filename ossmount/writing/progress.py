@@ -56,7 +56,7 @@ class Attempt:
 class UploadState:
     """An upload to *key*, to be taken up by another `Upload` of the same staged file.
 
-    *upload_id* is None when there is only an *attempt* to remember, *unit* when the parts are cut freely.  Versions of
+    *upload_id* is None when there are only *attempts* to remember, *unit* when the parts are cut freely.  Versions of
     the parts mean something to the staged file of *session* only; copied parts are of the object *base_etag*.
     """
 
@@ -68,7 +68,7 @@ class UploadState:
     meta: dict[str, str] = field(default_factory=dict)
     session: str = ""
     base_etag: str = ""
-    attempt: Attempt | None = None
+    attempts: tuple[Attempt, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as what `json` can write; many parts make it long, so parts are mere lists."""
@@ -81,7 +81,7 @@ class UploadState:
             "meta": self.meta,
             "session": self.session,
             "base_etag": self.base_etag,
-            "attempt": None if self.attempt is None else asdict(self.attempt),
+            "attempts": [asdict(attempt) for attempt in self.attempts],
         }
 
     @classmethod
@@ -100,7 +100,7 @@ class UploadState:
             meta=dict(data["meta"]),
             session=data["session"],
             base_etag=data["base_etag"],
-            attempt=None if data["attempt"] is None else Attempt(**data["attempt"]),
+            attempts=tuple(Attempt(**attempt) for attempt in data["attempts"]),
         )
 
 

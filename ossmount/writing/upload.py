@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 
 import trio
 
-from ..wire.checksums import crc64, crc64_combine, multipart_etag
+from ..wire.checksums import content_md5, crc64, crc64_combine, multipart_etag
 from ..wire.errors import (
     IntegrityError,
     InvalidPart,
@@ -56,6 +56,8 @@ __all__ = ["Upload", "UploadResult", "UploadState"]
 log = logging.getLogger(__name__)
 
 _RESTARTS: Final = 3
+_ATTEMPTS: Final = 16
+MiB: Final = 1 << 20
 
 
 class Upload:
@@ -101,15 +103,14 @@ class Upload:
             parallel=options.parallel,
             changed=self._note,
         )
-        self._attempt: Attempt | None = None
+        self._attempts: tuple[Attempt, ...] = ()
         self._appending = True
         self._committing = self._finishing = self._finished = False
         self._unsaved = 0
         self._advancing: set[trio.CancelScope] = set()
-        self._wake = trio.Event()
         self._scan_at = 0
         if state is not None and state.key == key:
-            self._attempt = state.attempt
+            self._attempts = state.attempts
             if state.upload_id is not None:
                 self._parts.adopt(state)
 
@@ -211,16 +212,17 @@ class Upload:
     async def _send_early(self, nursery: trio.Nursery) -> None:
         parts = self._parts
         mine: set[int] = set()
+        wake = trio.Event()
 
         async def send(step: Part, upload_id: str) -> None:
             try:
                 await parts.fly(step, upload_id)
             finally:
                 mine.discard(step.number)
-                self._wake.set()
+                wake.set()
 
         while True:
-            self._wake = trio.Event()
+            wake = trio.Event()
             if (upload_id := parts.upload_id) is not None:
                 for cell in list(islice(self._early(), max(self._parallel - len(parts.flying), 0))):
                     mine.add(cell.number)
@@ -229,8 +231,8 @@ class Upload:
             if not mine:
                 return
             # The next cell is full about then; nothing is lost if it is not.
-            self.staged.watch(self.staged.dirty.total + self._limits.part_size, self._wake.set)
-            await self._wake.wait()
+            self.staged.watch(self.staged.dirty.total + self._limits.part_size, wake.set)
+            await wake.wait()
 
     # -- when it is to be in the bucket --
 
@@ -247,6 +249,7 @@ class Upload:
         self._finishing = True
         try:
             while True:
+                base = self.staged.base
                 try:
                     result = await self._finish(dict(headers), dict(meta))
                 except (NoSuchUpload, InvalidPart) as exc:
@@ -261,7 +264,7 @@ class Upload:
                     self._appending = False
                 except (PreconditionFailed, NoSuchKey, PositionNotEqualToLength):
                     tries += 1
-                    if tries > _RESTARTS or not await self.reconcile():
+                    if tries > _RESTARTS or (self.staged.base is base and not await self.reconcile()):
                         raise
                 else:
                     if result is not None:
@@ -305,7 +308,8 @@ class Upload:
         async with self._limiter, memory(self._space, self.staged.size):
             body, version = await snapshot(self.staged, 0, None, self._read_base)
             # No await from here to the request.
-            self._attempting("", lambda: crc64(body), len(body))
+            if self._risks_base():
+                self._remember(Attempt("", crc64(body), len(body)))
             with self._commit():
                 result = await self.bucket.put_object(self.key, body, headers=headers, meta=meta)
         source = Source(self.key, result.etag, len(body), ObjectType.NORMAL.value, result.crc64)
@@ -319,15 +323,16 @@ class Upload:
             before = (await self.bucket.head_object(self.key, if_match=base.etag)).crc64
         async with self._limiter, memory(self._space, self.staged.size - base.size):
             body, version = await snapshot(self.staged, base.size, None, self._read_base)
+            # What is appended cannot be taken back, so damaged bytes must be refused before.
+            digest = await trio.to_thread.run_sync(content_md5, body) if len(body) > MiB else content_md5(body)
             if self.staged.base is not base or not self._appends():
                 return None
             size = base.size + len(body)
             whole = None if before is None else crc64_combine(before, crc64(body), len(body))
-            self._attempt = Attempt("", whole, size, before)
-            self._save(strict=True)
+            self._remember(Attempt("", whole, size, before))
             with self._commit():
                 result = await self.bucket.append_object(
-                    self.key, base.size, body, headers=headers, meta=meta, crc64=before
+                    self.key, base.size, body, headers={**headers, "content-md5": digest}, meta=meta, crc64=before
                 )
         source = Source(self.key, result.etag, size, ObjectType.APPENDABLE.value, result.crc64)
         return UploadResult(source, result.last_modified, False, version)
@@ -355,7 +360,8 @@ class Upload:
         version, size = self.staged.version, self.staged.size
         whole = crc64_of(done)
         etag = multipart_etag(part.etag for part in done)
-        self._attempting(etag, lambda: whole, size)
+        if self._risks_base():
+            self._remember(Attempt(etag, whole, size))
         results = [PartResult(part.number, part.etag, part.size, part.crc64) for part in done]
         try:
             with self._commit():
@@ -367,10 +373,10 @@ class Upload:
             raise
         except NoSuchUpload:
             # Perhaps because an earlier try was carried out, before a crash say.
-            head = await self._look(Attempt(etag, whole, size))
-            if head is None:
+            found = await self._look([Attempt(etag, whole, size)])
+            if found is None:
                 raise
-            source, modified = head.source, head.last_modified
+            source, modified = found[1].source, found[1].last_modified
         return UploadResult(source, modified, attributes_current, version)
 
     @contextmanager
@@ -383,20 +389,23 @@ class Upload:
 
     # -- requests whose answer may not come --
 
-    def _attempting(self, etag: str, checksum: Callable[[], int | None], size: int) -> None:
-        """Remember what is about to be made, if clean bytes will be found nowhere else."""
+    def _risks_base(self) -> bool:
+        """Whether clean bytes will be found in the new object only."""
         staged = self.staged
-        if staged.base is None or staged.base.key != self.key or staged.dirty.covers(0, staged.base_size):
-            return
-        self._attempt = Attempt(etag, checksum(), size)
+        base = staged.base
+        return base is not None and base.key == self.key and not staged.dirty.covers(0, staged.base_size)
+
+    def _remember(self, attempt: Attempt) -> None:
+        # An earlier one may still be the one that was carried out.
+        self._attempts = (*(old for old in self._attempts if old != attempt), attempt)[-_ATTEMPTS:]
         self._save(strict=True)
 
-    async def _look(self, attempt: Attempt) -> ObjectHead | None:
+    async def _look(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ObjectHead] | None:
         try:
             head = await self.bucket.head_object(self.key)
         except NoSuchKey:
             return None
-        return head if attempt.made(head) else None
+        return next(((attempt, head) for attempt in reversed(attempts) if attempt.made(head)), None)
 
     async def reconcile(self) -> bool:
         """Find clean bytes again that have gone because our own request replaced their object.
@@ -406,11 +415,14 @@ class Upload:
         Raises:
             OSSError: It could not be found out.
         """
-        staged, base, attempt = self.staged, self.staged.base, self._attempt
-        if attempt is None or base is None or base.key != self.key:
+        staged, base = self.staged, self.staged.base
+        if not self._attempts or base is None or base.key != self.key:
             return False
-        head = await self._look(attempt)
-        if head is None or (head.etag, head.size) == (base.etag, base.size):
+        found = await self._look(self._attempts)
+        if found is None:
+            return False
+        attempt, head = found
+        if (head.etag, head.size) == (base.etag, base.size):
             return False
         clean = 0
         if attempt.before is not None and base.size < attempt.size <= staged.size:
@@ -420,6 +432,9 @@ class Upload:
         if staged.base is base:
             log.info("an earlier request has made %s after all", self.key)
             staged.replace_base(head.source, clean=clean)
+            if clean:
+                # More of the file is clean now than at the other attempts: they tell nothing about it.
+                self._attempts = ()
         return True
 
     # -- giving up, and remembering --
@@ -457,7 +472,7 @@ class Upload:
     def _save(self, *, strict: bool = False) -> None:
         parts = self._parts
         state: UploadState | None = None
-        if parts.upload_id is not None or self._attempt is not None:
+        if parts.upload_id is not None or self._attempts:
             base = self.staged.base
             headers, meta = parts.sent_as
             state = UploadState(
@@ -469,7 +484,7 @@ class Upload:
                 meta=meta,
                 session=self.staged.session,
                 base_etag="" if base is None else base.etag,
-                attempt=self._attempt,
+                attempts=self._attempts,
             )
         self._unsaved = 0
         try:

@@ -22,6 +22,7 @@ from ossmount.writing.staging import Piece, Staged, Staging, StagingStatistics
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+KiB = 1 << 10
 MiB = 1 << 20
 BASE = Source("k", "E0", 100)
 OLD = bytes(range(100))
@@ -350,8 +351,8 @@ def test_what_was_written_while_the_upload_ran_stays_dirty(staging: Staging) -> 
 
     assert staged.layout(0, 6 * MiB) == [
         Piece("base", 0, MiB),
-        Piece("staged", MiB, 2 * MiB),
-        Piece("base", 2 * MiB, 3 * MiB),
+        Piece("staged", MiB, MiB + 128 * KiB),
+        Piece("base", MiB + 128 * KiB, 3 * MiB),
         Piece("hole", 3 * MiB, 4 * MiB),
         Piece("staged", 4 * MiB, 4 * MiB + 1),
         Piece("hole", 4 * MiB + 1, 5 * MiB),
