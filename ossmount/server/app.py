@@ -68,6 +68,7 @@ class _NoConnection:
     def __init__(self) -> None:
         self.incoming = Lane(0)
         self.outgoing = Lane(0)
+        self.gone = False
 
     def close(self) -> None:
         raise Disconnected

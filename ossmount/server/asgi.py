@@ -67,6 +67,11 @@ class PacedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.incoming = Lane(self.bandwidth)
         self.outgoing = Lane(self.bandwidth)
+        self.gone = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

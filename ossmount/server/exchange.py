@@ -34,10 +34,11 @@ class Disconnected(Exception):
 
 
 class Connection(Protocol):
-    """What an exchange needs of its connection: a lane each way, and two ways to end it."""
+    """What an exchange needs of its connection: a lane each way, whether it is *gone*, and two ways to end it."""
 
     incoming: Lane
     outgoing: Lane
+    gone: bool
 
     def close(self) -> None:
         """Send what has been written, then close."""
@@ -90,7 +91,7 @@ class Exchange:
         """Send *response*, its body from *pieces* if they are given; with *head* no body.
 
         Raises:
-            Disconnected: a fault cut the answer off.
+            Disconnected: a fault cut the answer off, or the client did not want all of it.
         """
         self.status = response.status
         await self._send(
@@ -121,6 +122,9 @@ class Exchange:
                 data = data[: cut - self.sent]
             if lane.rate:
                 await _wait(lane.passed(len(data), time.monotonic()))
+            if self.connection.gone:
+                # Sending would do nothing, for all the gigabytes there may be.
+                raise Disconnected
             self.sent += len(data)
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
             if cut is not None and self.sent >= cut:

@@ -17,7 +17,7 @@ CAPACITY = 100_000
 class Entry:
     """One request: bytes of the bodies *received* and *sent*, and when it began and ended on the monotonic clock.
 
-    *status* is 0 when the connection ended before there was an answer.
+    *status* is 0 when the connection ended before the answer did.
     """
 
     operation: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..wire.checksums import crc64, crc64_combine
@@ -28,7 +29,6 @@ from .records import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from .blobs import Incoming
@@ -63,6 +63,8 @@ class Store:
         self.blobs = self.database.blobs
         self._execute = self.database.execute
         self._buckets: dict[str, BucketRecord] = {}
+        # Bytes, objects and last change by storage class, of the buckets somebody asked about.
+        self._usages: dict[int, dict[str, tuple[int, int, int]]] = {}
         for row in self._execute("SELECT id, name, created, acl, storage_class, redundancy FROM buckets"):
             record = BucketRecord(
                 id=row[0], name=row[1], created=row[2], acl=row[3], storage_class=row[4], redundancy=row[5]
@@ -76,9 +78,15 @@ class Store:
         """Close the database."""
         self.database.close()
 
-    def transaction(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
         """Carry the block out wholly or not at all."""
-        return self.database.transaction()
+        try:
+            with self.database.transaction():
+                yield
+        except BaseException:
+            self._usages.clear()
+            raise
 
     # Buckets
 
@@ -137,17 +145,29 @@ class Store:
 
     def usage(self, bucket: BucketRecord) -> Usage:
         """Add up what is in *bucket*."""
-        by_class = {}
-        modified = bucket.created
-        for name, size, number, latest in self._execute(
-            "SELECT storage_class, sum(size), count(*), max(modified) FROM objects WHERE bucket = ? "
-            "GROUP BY storage_class",
-            (bucket.id,),
-        ):
-            by_class[name] = (size, number)
-            modified = max(modified, latest)
+        if bucket.id not in self._usages:
+            self._usages[bucket.id] = {
+                name: (size, number, latest)
+                for name, size, number, latest in self._execute(
+                    "SELECT storage_class, sum(size), count(*), max(modified) FROM objects WHERE bucket = ? "
+                    "GROUP BY storage_class",
+                    (bucket.id,),
+                )
+            }
+        rows = self._usages[bucket.id]
         (uploads,) = self._execute("SELECT count(*) FROM uploads WHERE bucket = ?", (bucket.id,)).fetchone()
-        return Usage(by_class=by_class, uploads=uploads, modified=modified)
+        return Usage(
+            by_class={name: (size, number) for name, (size, number, _) in rows.items() if number},
+            uploads=uploads,
+            modified=max((latest for _, _, latest in rows.values()), default=bucket.created),
+        )
+
+    def _account(self, bucket: BucketRecord, storage_class: str, size: int, number: int, modified: int = 0) -> None:
+        """Add *number* objects of *size* bytes altogether to the usage of *bucket*, if anybody ever asked for it."""
+        usage = self._usages.get(bucket.id)
+        if usage is not None:
+            old_size, old_number, latest = usage.get(storage_class, (0, 0, 0))
+            usage[storage_class] = (old_size + size, old_number + number, max(latest, modified))
 
     # Objects
 
@@ -219,7 +239,9 @@ class Store:
                 record.segments,
             ),
         )
-        if old is not None and old.segments:
+        self._account(bucket, properties.storage_class, record.size, 1, record.modified)
+        if old is not None:
+            self._account(bucket, old.properties.storage_class, -old.size, -1)
             self.database.release(parse_segments(old.segments))
 
     def put(self, bucket: BucketRecord, key: str, body: Incoming, properties: Properties) -> ObjectRecord:
@@ -282,7 +304,9 @@ class Store:
                 properties=properties,
                 segments=format_segments(segments),
             )
-            self.write(bucket, record, None)
+            if old is not None:
+                self.database.hold(parse_segments(old.segments))
+            self.write(bucket, record, old)
         return record
 
     def _extended(self, tail: Segment, body: Incoming) -> int:
@@ -293,11 +317,13 @@ class Store:
         """Remove the objects *keys*, those that are there, all at once."""
         with self.transaction():
             for key in keys:
-                row = self._execute(
-                    "DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING segments", (bucket.id, key.encode())
+                rows = self._execute(
+                    "DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING segments, size, storage_class",
+                    (bucket.id, key.encode()),
                 ).fetchall()
-                if row and row[0][0]:
-                    self.database.release(parse_segments(row[0][0]))
+                for segments, size, storage_class in rows:
+                    self._account(bucket, storage_class, -size, -1)
+                    self.database.release(parse_segments(segments))
 
     def set_acl(self, bucket: BucketRecord, key: str, acl: str) -> None:
         """Change the access control of an object, and with it its time."""

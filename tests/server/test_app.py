@@ -422,6 +422,20 @@ def test_requests_are_logged(oss_server: ThreadedServer, http: httpx.Client, pub
     assert oss_server.count() == 0
 
 
+def test_an_answer_nobody_waits_for_is_not_read_to_the_end(
+    oss_server: ThreadedServer, http: httpx.Client, public: str
+) -> None:
+    http.put(f"{public}/a", content=bytes(100_000_000))
+    with http.stream("GET", f"{public}/a") as answer:
+        next(answer.iter_raw(1))
+    while oss_server.requests.in_flight["GetObject"]:
+        pass
+
+    last = list(oss_server.requests)[-1]
+    assert (last.operation, last.status) == ("GetObject", 0)
+    assert last.sent < 100_000_000
+
+
 # Elsewhere
 
 

@@ -246,6 +246,30 @@ def test_the_usage_of_a_bucket_is_added_up(store: Store, bucket: BucketRecord) -
     assert not store.is_empty(bucket)
 
 
+def test_the_usage_once_known_follows_every_change(tmp_path: Path) -> None:
+    store = Store(tmp_path, lambda: 1000.0, lasting=False)
+    bucket = store.put_bucket("bucket")
+    assert store.usage(bucket).count == 0
+    put(store, bucket, "a", b"12345")
+    put(store, bucket, "a", b"123", Properties(storage_class="IA"))
+    put(store, bucket, "b", b"12")
+    record = None
+    for data in (b"1", b"23"):
+        body = store.blobs.incoming()
+        body.write(data)
+        body.finish()
+        record = store.append(bucket, record, "log", body, PLAIN, "ETAG")
+    store.put_record(bucket, put(store, bucket, "c", b"1234"))
+    store.delete(bucket, ["b", "missing"])
+    known = store.usage(bucket)
+    store.close()
+
+    store = Store(tmp_path, lasting=False)
+    assert store.usage(bucket) == known
+    assert known.by_class == {"Standard": (7, 2), "IA": (3, 1)}
+    store.close()
+
+
 def test_the_log_is_folded_back_by_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ossmount.server.database.FOLD_AFTER", 0)
     store = Store(tmp_path)
