@@ -1,4 +1,4 @@
-"""A service that does what a test says, byte by byte, and clients of the embedded server."""
+"""A service that does what a test says, byte by byte."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from ossmount.oss import Bucket, Client, ClientOptions, Endpoint, StaticCredentials
 from ossmount.oss.endpoints import Origin
 
 if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
-    from ossmount.server.threaded import ThreadedServer
 
 Step = Callable[["Exchange"], Awaitable[None]] | bytes
 
@@ -142,23 +140,3 @@ def server_context(certificate: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
-
-
-@pytest.fixture
-async def client(oss_server: ThreadedServer) -> AsyncIterator[Client]:
-    """A client of the embedded server that does not wait between attempts."""
-    async with Client(
-        Endpoint.parse(oss_server.url, region="cn-hangzhou"),
-        StaticCredentials("ak", "sk"),
-        options=ClientOptions(timeout=5.0),
-        jitter=lambda: 0.0,
-    ) as client:
-        yield client
-
-
-@pytest.fixture
-async def bucket(client: Client) -> Bucket:
-    """The bucket "bucket", made just now."""
-    bucket = client.bucket("bucket")
-    await bucket.put_bucket()
-    return bucket
