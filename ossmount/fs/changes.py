@@ -99,6 +99,10 @@ class Changes:
             for intent in self.executor.touching(key)
             if self._is_last(intent, key) and intent.verb in {Verb.MKDIR, Verb.UPDATE}
         ]
+        for intent in self.executor.inside(key):
+            # Until it is carried out, a listing of the parent would bring the directory back.
+            intent.subject.names.append(self._name(node))
+            self._beliefs.touch(*self._name(node))
         directory = node.directory
         assert directory is not None
         made_here = any(intent.verb is Verb.MKDIR and intent.data.get("fresh") for intent in void)
@@ -182,12 +186,12 @@ class Changes:
             file.renamed(target)
             put = file.put
             if put is not None and put.live and not put.started and self._is_last(put, key):
-                data = {**file.put_data(), "replaces": False}
+                described = {**file.put_data(), "replaces": False}
                 replacement = self._append(
                     Verb.PUT,
                     node,
                     target,
-                    data=data,
+                    data=described,
                     upload=file.upload_for(target),
                     instead_of=[put],
                     names=[self._name(node)],
@@ -202,10 +206,10 @@ class Changes:
                 return made
             if not node.remote and (put is None or not put.live):
                 return []  # open and never committed: its staged bytes know their new name
-        data = {"size": node.size}
+        moving: dict[str, Any] = {"size": node.size, "class": (node.headers or {}).get("x-oss-storage-class", "")}
         if node.kind is attrs.Kind.SYMLINK and self._is_native(node):
-            data["symlink"] = True
-        return [self._append(Verb.RENAME, node, key, target, data=data, names=names)]
+            moving["symlink"] = True
+        return [self._append(Verb.RENAME, node, key, target, data=moving, names=names)]
 
     def overwritten(self, node: Node) -> None:
         """Make void what was logged about *node*: another takes its name and will take its key."""
@@ -249,9 +253,12 @@ class Changes:
                 if directory.prefix is None:
                     directory.prefix = intent.key
                     directory.listed_until = now + self._beliefs.ttl
+                self._believe_marker(intent.key, node, outcome, now)
         elif outcome is not None and outcome.source is not None and intent.verb in {Verb.SYMLINK, Verb.UPDATE}:
             node.remote = True
-            if not node.is_unlinked and node.directory is None:
+            if node.directory is not None:
+                self._believe_marker(intent.key, node, outcome, now)
+            elif not node.is_unlinked:
                 self._believe(node, outcome.source, outcome.modified, now)
                 self._memory.remember(intent.key, node)
         elif outcome is not None and intent.verb in {Verb.UPDATE, Verb.RENAME} and not node.is_unlinked:
@@ -269,11 +276,6 @@ class Changes:
         """Forget an intent that was abandoned after it had begun, and what it had sent."""
         file: OpenFile | None = intent.subject.node.file
         if file is not None and file.put is intent:
-            file.put = None
-            file.drop_upload()
-            file.drop_if_idle()
-        file: OpenFile | None = intent.subject.node.file
-        if intent.verb is Verb.PUT and file is not None and file.put is intent:
             file.abandoned()
         self._settle(intent)
 
@@ -289,7 +291,9 @@ class Changes:
             for each in nodes:
                 directory = each.directory
                 if directory is not None and directory.prefix is not None and directory.prefix.startswith(old):
+                    marker = moved.get(directory.prefix)
                     directory.prefix = new + directory.prefix[len(old) :]
+                    self._believe_marker(directory.prefix, each, marker, now)
         for each in nodes:
             source = each.source
             carried = moved.get(source.key) if source is not None else None
@@ -324,6 +328,13 @@ class Changes:
     def _believe(self, node: Node, source: Source, modified: float, now: float) -> None:
         node.source, node.modified = source, modified
         node.expires = now + self._beliefs.ttl
+
+    def _believe_marker(self, key: str, node: Node, outcome: Carried | None, now: float) -> None:
+        if node.directory is None or outcome is None or outcome.source is None or node.is_unlinked:
+            return
+        node.directory.etag, node.modified = outcome.source.etag, outcome.modified
+        node.expires = now + self._beliefs.ttl
+        self._memory.remember(key, node)
 
     def _append(
         self,

@@ -85,10 +85,12 @@ class OpenFile:
         pieces = staged.layout(offset, stop)
         if len(pieces) == 1 and pieces[0].kind == "staged":
             return staged.read(offset, stop)
-        version = staged.version
-        parts = [await self._piece(fh, staged, piece) for piece in pieces]
-        if self.staged is not staged or staged.version != version:
-            return await self.read(fh, offset, size)
+        base, version = staged.base, staged.version
+        parts = []
+        for piece in pieces:
+            parts.append(await self._piece(fh, staged, piece))
+            if self.staged is not staged or staged.base is not base or staged.version != version:
+                return await self.read(fh, offset, size)  # it was written, uploaded or renamed meanwhile
         return b"".join(parts)
 
     async def _piece(self, fh: int, staged: Staged, piece: Piece) -> bytes:
@@ -96,17 +98,14 @@ class OpenFile:
             return staged.read(piece.start, piece.stop)
         if piece.kind == "hole":
             return bytes(piece.size)
-        assert staged.base is not None
-        while True:
-            base = staged.base
-            try:
-                return await self._reader(fh, base).read(piece.start, piece.size)
-            except (PreconditionFailed, NoSuchKey):
-                if self.staged is staged and staged.base is not base:
-                    continue  # it was renamed meanwhile
-                raise OSError(
-                    errno.ESTALE, "the object below this file was replaced behind the mount", base.key
-                ) from None
+        base = staged.base
+        assert base is not None
+        try:
+            return await self._reader(fh, base).read(piece.start, piece.size)
+        except (PreconditionFailed, NoSuchKey):
+            if await self._has_replaced_it() or self.staged is not staged or staged.base is not base:
+                return b""  # and `read` begins again
+            raise OSError(errno.ESTALE, "the object below this file was replaced behind the mount", base.key) from None
 
     async def _read_clean(self, fh: int, offset: int, size: int) -> bytes:
         while True:
@@ -121,6 +120,13 @@ class OpenFile:
                 if self.node.source is source:
                     self.rooms.beliefs.expire(self.node)
                     raise OSError(errno.ESTALE, "the object was replaced behind the mount", source.key) from None
+
+    async def _has_replaced_it(self) -> bool:
+        """Wait for the answer to an upload of our own, which may be what replaced the object."""
+        if (put := self.put) is None or not put.started:
+            return False
+        await self.rooms.executor.wait_settled(put)
+        return True
 
     def _reader(self, fh: int, source: Source) -> Reader:
         held = self._readers.get(fh)
@@ -263,6 +269,7 @@ class OpenFile:
             "meta": meta or self._meta(),
             "headers": self._headers(),
             "replaces": self.node.remote,
+            "acl": self.node.acl,
             "etag": self.node.source.etag if self.node.source is not None else None,
             "large": self.staged.size > self.rooms.part_size,
         }
@@ -328,8 +335,8 @@ class OpenFile:
         try:
             headers = self._headers()
             if self.node.remote and not upload.has_begun:
-                acl = await self.rooms.carrying.acl_of(self._upload_key, None)
-                if acl is not None:
+                acl = self.node.acl or await self.rooms.carrying.acl_of(self._upload_key, None)
+                if acl not in {None, "default"}:
                     headers["x-oss-object-acl"] = acl
             while upload is self._upload and self.staged is staged and self.is_dirty and upload.ready():
                 await upload.advance(headers, self._meta())

@@ -12,7 +12,6 @@ import logging
 import os
 import stat
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -22,7 +21,7 @@ from ..tree.attributes import Attributes, Kind
 from ..tree.inodes import Directory
 from ..writing.intents import State, Verb
 from .files import OpenFile
-from .handles import DirectoryHandle, Handle, Handles
+from .handles import DirectoryHandle, Handle, Handles, Opened
 from .opening import Opening
 from .renaming import Renaming
 
@@ -31,38 +30,10 @@ if TYPE_CHECKING:
 
     from ..tree.inodes import Node
     from ..writing.intents import Intent
+    from .handles import AttributeChange, Caller
     from .rooms import Rooms
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeChange:
-    """What setattr is to change; None leaves it alone.  Times are nanoseconds, *mode* the permission bits."""
-
-    size: int | None = None
-    mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-    mtime_ns: int | None = None
-    atime_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks."""
-
-    uid: int
-    gid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A file was opened: its handle, and whether the pages that the kernel holds of it are still its bytes."""
-
-    fh: int
-    keep_cache: bool
-    has_changed: bool
 
 
 class FileSystem:
@@ -299,6 +270,9 @@ class FileSystem:
         node = await self.child(parent, name)
         if node.is_directory:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name.decode())
+        if parent.directory is not None and parent.directory.marker is None:
+            await self.rooms.listing.fill(parent, first_page_only=True)  # would it vanish with its last name?
+            node = await self.child(parent, name)
         intents = [self.rooms.changes.delete(node), *self.remove(node)]
         await self.finish(intents)
 
@@ -313,8 +287,7 @@ class FileSystem:
         if node.file is not None:
             node.file.unlinked()
         self.touch(parent)
-        is_empty = not parent.directory.children and self.rooms.listing.is_fresh(parent)
-        if parent.parent is not None and is_empty and parent.directory.marker is False:
+        if parent.parent is not None and not parent.directory.children and parent.directory.marker is False:
             return [self.rooms.changes.make_directory(parent, attrs.merge_meta(parent.meta or {}, parent.attributes))]
         return []
 

@@ -1,4 +1,4 @@
-"""What the kernel calls open: numbers for files and for directories."""
+"""What goes between the kernel and the filesystem: who asks for what, and numbers for what is open."""
 
 from __future__ import annotations
 
@@ -12,6 +12,35 @@ if TYPE_CHECKING:
     from .files import OpenFile
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeChange:
+    """What setattr is to change; None leaves it alone.  Times are nanoseconds, *mode* the permission bits."""
+
+    size: int | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int | None = None
+    atime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file was opened: its handle, and whether the pages that the kernel holds of it are still its bytes."""
+
+    fh: int
+    keep_cache: bool
+    has_changed: bool
 
 
 @dataclass(slots=True, eq=False)

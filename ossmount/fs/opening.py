@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,11 @@ import trio
 from ..tree.attributes import SYMLINK_TYPE, Kind
 from ..tree.lookup import KindChanged
 from ..wire.checksums import crc64
-from ..wire.errors import InvalidRange, NoSuchKey, NotModified
+from ..wire.errors import InvalidRange, NoSuchKey, NotModified, OSSError
 
 if TYPE_CHECKING:
     from ..tree.inodes import Node
-    from ..wire.models import ObjectHead
+    from ..wire.models import ObjectHead, Source
     from .rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,9 @@ class Opening:
             return
         begun = self._rooms.beliefs.begin()
         try:
-            if writing or not source.size:
+            if writing:
+                head = await self._head_and_acl(node, source)
+            elif not source.size:
                 head = await self._rooms.lookup.head(source.key)
             else:
                 head = await self.peek(node)
@@ -113,6 +116,29 @@ class Opening:
             raise FileNotFoundError(errno.ENOENT, "the object has gone", source.key) from None
         except KindChanged:
             raise OSError(errno.ESTALE, "it is of another kind than the listing could tell", source.key) from None
+
+    async def _head_and_acl(self, node: Node, source: Source) -> ObjectHead:
+        """Ask for all that is needed to write *node* again as it was: one round trip now saves one at close."""
+        acl: str | None = None
+
+        async def ask_acl() -> None:
+            nonlocal acl
+            # What goes wrong here goes wrong again when the file is uploaded, and is told then.
+            with suppress(OSSError):
+                acl = await self._rooms.carrying.acl_of(source.key, source.etag) or "default"
+
+        answer: ObjectHead | OSSError
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_acl)
+            try:
+                answer = await self._rooms.lookup.head(source.key)
+            except OSSError as exc:  # a nursery would make a group of it
+                answer = exc
+        if isinstance(answer, OSSError):
+            raise answer
+        if answer.etag == source.etag:
+            node.acl = acl
+        return answer
 
     async def peek(self, node: Node) -> ObjectHead:
         """GET the first bytes of *node*, into the cache, and return what came with them.

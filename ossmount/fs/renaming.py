@@ -84,8 +84,7 @@ class Renaming:
         fs.touch(new_parent)
         if not parent.directory or parent is new_parent:
             return intents
-        is_empty = not parent.directory.children and rooms.listing.is_fresh(parent)
-        if parent.parent is not None and is_empty and parent.directory.marker is False:
+        if parent.parent is not None and not parent.directory.children and parent.directory.marker is False:
             intents.append(rooms.changes.make_directory(parent, dict(parent.meta or {})))
         return intents
 

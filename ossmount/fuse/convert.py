@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyfuse3
 
-from ..fs.filesystem import AttributeChange
+from ..fs.handles import AttributeChange
 
 if TYPE_CHECKING:
     from ..tree.inodes import Node

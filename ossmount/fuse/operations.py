@@ -18,13 +18,14 @@ import pyfuse3
 import trio
 
 from ..fs.errors import errno_for, explain, is_unforeseen, level_for
-from ..fs.filesystem import Caller
+from ..fs.handles import Caller
 from .convert import change_of, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from ..fs.filesystem import FileSystem, Opened
+    from ..fs.filesystem import FileSystem
+    from ..fs.handles import Opened
     from ..fs.properties import Properties
     from ..tree.inodes import Node
 

@@ -62,6 +62,7 @@ _ID_MAX = 2**32 - 2  # -1 means "leave it alone" in chown(2)
 # A client whose clock is off by more than this is refused by OSS.  See `_times`.
 _CLOCK_ERROR = 15 * 60 * _NANO
 
+
 class Kind(enum.IntEnum):
     """What an inode is; the value is its part of ``st_mode``."""
 

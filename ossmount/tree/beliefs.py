@@ -18,7 +18,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..wire.models import Source
+from ..wire.message import Headers
+from ..wire.models import ObjectHead, Source
 from . import attributes as attrs
 from .attributes import Attributes, Kind
 from .inodes import Directory, Inodes, Node, Touch
@@ -27,7 +28,7 @@ from .keys import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..wire.models import ObjectHead, ObjectSummary
+    from ..wire.models import ObjectSummary
     from .attributes import Defaults
     from .keys import Keys
 
@@ -126,6 +127,7 @@ class Beliefs:
             name = self._name(summary.key, prefix)
             if name == b"":
                 marker = True
+                self._believe_marker(parent, summary, recall(summary))
             elif name and name in subdirectories:
                 self._refuse(summary.key, Refusal.SHADOWED)
             elif name:
@@ -183,17 +185,19 @@ class Beliefs:
         """Take everything about *node* from *head*, which its source answered to."""
         old = node.attributes
         node.attributes = attrs.from_head(head, self.defaults, directory=node.is_directory)
-        if node.is_directory:
+        if node.is_directory and node.known:
             # What happened in a directory here dates it, and is not worth writing its marker again.
-            node.attributes.mtime_ns = max(node.attributes.mtime_ns, old.mtime_ns if node.known else 0)
-            node.attributes.ctime_ns = max(node.attributes.ctime_ns, old.ctime_ns if node.known else 0)
+            node.attributes.mtime_ns = max(node.attributes.mtime_ns, old.mtime_ns)
+            node.attributes.ctime_ns = max(node.attributes.ctime_ns, old.ctime_ns)
         node.known = True
         node.meta = dict(head.meta)
         node.headers = attrs.carried_headers(head)
         node.modified = head.last_modified
         node.expires = now + self.ttl
         node.remote = True
-        if node.directory is None:
+        if node.directory is not None:
+            node.directory.etag = head.etag
+        else:
             if node.source is None or node.source.etag != head.etag:
                 node.acl = None
             node.source = head.source
@@ -231,6 +235,21 @@ class Beliefs:
             if len(self.refused) < 10_000:
                 self.refused[key] = reason
             log.warning("the object %r cannot be shown as a file: %s", key, reason.reason)
+
+    def _believe_marker(self, node: Node, summary: ObjectSummary, remembered: Remembered | None) -> None:
+        """Believe that the directory *node* has the marker *summary*."""
+        assert node.directory is not None
+        if node.parent is None or self.is_touched(node.parent, node.name):
+            return
+        if node.directory.etag == summary.etag and node.modified - 60 <= summary.last_modified <= node.modified:
+            return
+        node.known = False
+        if remembered is not None:
+            head = ObjectHead(
+                summary.key, 0, summary.etag, summary.last_modified,
+                meta=remembered.meta, headers=Headers(remembered.headers),
+            )  # fmt: skip
+            self.know(node, head, node.expires - self.ttl)
 
     def _believe_directory(self, parent: Node, name: bytes, key: str, expires: float) -> Node:
         assert parent.directory is not None

@@ -47,6 +47,7 @@ class Directory:
     listed_until: float = NEVER
     is_big: bool = False  # more than one page: not worth listing just to look one name up
     marker: bool | None = None
+    etag: str = ""  # of the marker whose attributes are known
     touches: dict[bytes, Touch] = field(default_factory=dict)
     absent: dict[bytes, float] = field(
         default_factory=dict

@@ -116,7 +116,7 @@ class Lookup:
         if head is not None:
             node = self._beliefs.apply_head(parent, name, begun, now, head)
             if node is not None:
-                self._remember(node, head)
+                self._memory.remember(head.key, node)
             return node
         if failures:
             raise failures[0]
@@ -170,10 +170,17 @@ class Lookup:
         if prefix is None:
             node.known = True
             return
+        # Whoever asks about a directory lists it next; and the listing tells whether there is a marker to ask about.
+        if not directory.is_big:
+            await self._listing.fill(node, first_page_only=True)
+        if self._listing.is_fresh(node):
+            if directory.marker is False:
+                self._beliefs.know_defaults(node, trio.current_time())
+                return
+            if node.known:
+                node.expires = trio.current_time() + self._beliefs.ttl
+                return
         begun = self._beliefs.begin()
-        if directory.marker is False and self._listing.is_fresh(node):
-            self._beliefs.know_defaults(node, trio.current_time())
-            return
         try:
             head = await self.head(prefix)
         except NoSuchKey:
@@ -187,6 +194,7 @@ class Lookup:
         if self._stands(node, begun):
             directory.marker = True
             self._beliefs.know(node, head, trio.current_time())
+            self._memory.remember(head.key, node)
 
     async def _ask_attributes(self, node: Node, ask: Callable[[Node], Awaitable[ObjectHead]] | None) -> None:
         assert node.parent is not None
@@ -225,7 +233,7 @@ class Lookup:
             self._beliefs.apply_head(node.parent, node.name, begun, now, head)
             raise KindChanged(head.key)
         self._beliefs.know(node, head, now)
-        self._remember(node, head)
+        self._memory.remember(head.key, node)
 
     def _stands(self, node: Node, begun: int) -> bool:
         """Tell whether an answer asked for at *begun* may be believed of *node*."""
@@ -235,10 +243,6 @@ class Lookup:
         assert parent.directory is not None
         touch = parent.directory.touches.get(node.name)
         return not node.is_unlinked and (touch is None or not (touch.live or touch.settled >= begun))
-
-    def _remember(self, node: Node, head: ObjectHead) -> None:
-        if not node.is_directory:
-            self._memory.remember(head.key, node)
 
     async def head(self, key: str, *, is_symlink: bool = False) -> ObjectHead:
         """Ask what *key* itself is; a symlink is not followed."""

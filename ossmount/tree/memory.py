@@ -59,9 +59,12 @@ class Memory:
 
     def remember(self, key: str, node: Node) -> None:
         """Remember what is known of *node*, whose object is *key*."""
-        if self._db is None or node.source is None or not node.known or node.meta is None:
+        etag = (
+            node.directory.etag if node.directory is not None else node.source.etag if node.source is not None else ""
+        )
+        if self._db is None or not etag or not node.known or node.meta is None:
             return
-        self._fresh[key] = (node.source.etag, node.modified, json.dumps([dict(node.meta), dict(node.headers or {})]))
+        self._fresh[key] = (etag, node.modified, json.dumps([dict(node.meta), dict(node.headers or {})]))
         if len(self._fresh) >= 500:
             self.flush()
 

@@ -124,8 +124,8 @@ class Carrying:
         headers = dict(intent.data["headers"])
         await self._preserve(intent.key)
         if intent.data.get("replaces"):
-            acl = await self.acl_of(intent.key, intent.data.get("etag"))
-            if acl is not None:
+            acl = intent.data.get("acl") or await self.acl_of(intent.key, intent.data.get("etag"))
+            if acl not in {None, "default"}:
                 headers["x-oss-object-acl"] = acl
         result = await intent.upload.finish(headers, intent.data["meta"])
         modified = result.last_modified
@@ -190,7 +190,11 @@ class Carrying:
         await self._preserve(intent.target)
         try:
             carried = await self._copy(
-                intent.key, intent.target, is_symlink=bool(intent.data.get("symlink")), size=intent.data.get("size", 0)
+                intent.key,
+                intent.target,
+                is_symlink=bool(intent.data.get("symlink")),
+                size=intent.data.get("size", 0),
+                storage_class=intent.data.get("class", ""),
             )
         except NoSuchKey:
             carried = await self._already_there(intent)
@@ -225,7 +229,12 @@ class Carrying:
             try:
                 async with self._limiter:
                     moved[summary.key] = await self._copy(
-                        summary.key, target, is_symlink=summary.type == _SYMLINK, etag=summary.etag, size=summary.size
+                        summary.key,
+                        target,
+                        is_symlink=summary.type == _SYMLINK,
+                        etag=summary.etag,
+                        size=summary.size,
+                        storage_class=summary.storage_class,
                     )
             except NoSuchKey:
                 log.info("%r went away while its directory was being renamed", summary.key)
@@ -243,13 +252,22 @@ class Carrying:
             await self._bucket.delete_multiple_objects(list(moved))
 
     async def _copy(
-        self, key: str, target: str, *, is_symlink: bool, etag: str | None = None, size: int = 0
+        self,
+        key: str,
+        target: str,
+        *,
+        is_symlink: bool,
+        etag: str | None = None,
+        size: int = 0,
+        storage_class: str = "",
     ) -> Carried:
         if is_symlink:
             link = await self._bucket.get_symlink(key)
             return await self._symlink(target, self._relink(target, link))
         acl = await self.acl_of(key, etag)
         headers = {} if acl is None else {"x-oss-object-acl": acl}
+        if storage_class:
+            headers["x-oss-storage-class"] = storage_class  # a copy is of the bucket's class if nothing is said
         try:
             if size > copying.LARGE:
                 raise EntityTooLarge(f"{key}: {size} bytes")

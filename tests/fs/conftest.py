@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import trio
 
-from ossmount.fs.filesystem import AttributeChange, Caller, FileSystem
+from ossmount.fs.filesystem import FileSystem
+from ossmount.fs.handles import AttributeChange, Caller
 from ossmount.fs.properties import Properties
 from ossmount.fs.recovery import Recovery
 from ossmount.fs.rooms import Places, Rooms, open_rooms
