@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import errno
 import logging
-import mimetypes
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..tree import attributes as attrs
 from ..wire.errors import NoSuchKey, PreconditionFailed
 from ..writing.intents import Intent, State
 from ..writing.upload import Upload, UploadState
+from .describing import headers_of, meta_of, staged_data
 
 if TYPE_CHECKING:
     from ..reading.reader import Reader
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STEP = 4 << 20  # bytes fetched at once when an object is about to go and somebody has it open
+_REPLACED = "the object was replaced behind the mount"
 _KEEP = 1 << 20  # what was staged up to this size stays in the block cache once it is uploaded
 
 
@@ -105,7 +105,7 @@ class OpenFile:
         except (PreconditionFailed, NoSuchKey):
             if await self._has_replaced_it() or self.staged is not staged or staged.base is not base:
                 return b""  # and `read` begins again
-            raise OSError(errno.ESTALE, "the object below this file was replaced behind the mount", base.key) from None
+            raise OSError(errno.ESTALE, _REPLACED, base.key) from None
 
     async def _read_clean(self, fh: int, offset: int, size: int) -> bytes:
         while True:
@@ -119,7 +119,7 @@ class OpenFile:
                     return await self.read(fh, offset, size)
                 if self.node.source is source:
                     self.rooms.beliefs.expire(self.node)
-                    raise OSError(errno.ESTALE, "the object was replaced behind the mount", source.key) from None
+                    raise OSError(errno.ESTALE, _REPLACED, source.key) from None
 
     async def _has_replaced_it(self) -> bool:
         """Wait for the answer to an upload of our own, which may be what replaced the object."""
@@ -267,7 +267,7 @@ class OpenFile:
         return {
             "staged": self.staged.id,
             "meta": meta or self._meta(),
-            "headers": self._headers(),
+            "headers": headers_of(self.node),
             "replaces": self.node.remote,
             "acl": self.node.acl,
             "etag": self.node.source.etag if self.node.source is not None else None,
@@ -275,20 +275,10 @@ class OpenFile:
         }
 
     def _meta(self) -> dict[str, str]:
-        return attrs.merge_meta(self.node.meta or {}, self.node.attributes, self.rooms.beliefs.defaults)
-
-    def _headers(self) -> dict[str, str]:
-        headers = dict(self.node.headers or {})
-        if "content-type" not in headers:
-            guessed, encoding = mimetypes.guess_type(self.node.name.decode())
-            headers["content-type"] = guessed if guessed and not encoding else "application/octet-stream"
-        return headers
+        return meta_of(self.node, self.rooms.beliefs.defaults)
 
     def _description(self) -> dict[str, Any]:
-        """Return what is to be known of the staged file should the daemon die before it is committed."""
-        if self.node.is_unlinked:
-            return {"orphan": True}
-        return {"meta": self._meta(), "headers": self._headers(), "replaces": self.node.remote}
+        return staged_data(self.node, self.rooms.beliefs.defaults)
 
     def note_attributes(self) -> None:
         """Log that attributes changed before the bytes were committed."""
@@ -333,7 +323,7 @@ class OpenFile:
 
     async def _advance(self, upload: Upload, staged: Staged) -> None:
         try:
-            headers = self._headers()
+            headers = headers_of(self.node)
             if self.node.remote and not upload.has_begun:
                 acl = self.node.acl or await self.rooms.carrying.acl_of(self._upload_key, None)
                 if acl not in {None, "default"}:
