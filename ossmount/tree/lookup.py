@@ -207,7 +207,7 @@ class Lookup:
             if ask is not None and node.kind is Kind.FILE:
                 head = await ask(node)
             else:
-                head = await self.head(source.key, is_symlink=node.kind is Kind.SYMLINK)
+                head = await self.head(source.key, is_symlink=source.type == attrs.SYMLINK_TYPE)
         except NoSuchKey:
             if node.source is not None and node.source.key != source.key:
                 await self._ask_attributes(node, ask)  # it was renamed, and the copy finished, meanwhile
