@@ -28,8 +28,26 @@ BASE = Source("k", "E0", 100)
 OLD = bytes(range(100))
 
 
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
 def make(directory: Path, **options: Any) -> Staging:
     return Staging(WritingOptions(directory=directory, **{"reserve": 0, **options}))
+
+
+@pytest.fixture(params=[0, 60, 16 << 10], ids=["data file", "both", "journal"])
+def inline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Up to which size a file lies in its journal."""
+    size: int = request.param
+    monkeypatch.setattr("ossmount.writing.staged._INLINE", size)
+    return size
+
+
+@pytest.fixture
+def data_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even the smallest file has a data file."""
+    monkeypatch.setattr("ossmount.writing.staged._INLINE", 0)
 
 
 @pytest.fixture
@@ -68,7 +86,7 @@ def test_a_file_is_private(staging: Staging) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in staging.directory.iterdir()} == {0o600}
 
 
-def test_what_was_not_written_is_the_base_and_then_a_hole(staging: Staging) -> None:
+def test_what_was_not_written_is_the_base_and_then_a_hole(staging: Staging, inline: int) -> None:
     staged = staging.create("k", BASE)
     staged.write(10, b"abc")
     staged.truncate(120)
@@ -84,7 +102,7 @@ def test_what_was_not_written_is_the_base_and_then_a_hole(staging: Staging) -> N
     assert staged.layout(120, 130) == []
 
 
-def test_bytes_that_were_cut_off_never_come_back(staging: Staging) -> None:
+def test_bytes_that_were_cut_off_never_come_back(staging: Staging, inline: int) -> None:
     staged = staging.create("k", BASE)
     staged.write(50, b"x" * 30)
     staged.truncate(60)
@@ -121,7 +139,7 @@ def test_a_write_of_nothing_changes_nothing(staging: Staging) -> None:
     assert (staged.size, staged.version) == (100, version)
 
 
-def test_a_sequential_file_has_a_journal_of_one_line(staging: Staging) -> None:
+def test_a_sequential_file_has_a_journal_of_one_line(staging: Staging, data_file: None) -> None:
     staged = staging.create("k", None)
     staged.write(0, b"x")
     journal = staging.directory / f"{staged.id}.journal"
@@ -134,7 +152,7 @@ def test_a_sequential_file_has_a_journal_of_one_line(staging: Staging) -> None:
     assert reopened(staging)[0].dirty == RangeSet([(0, 200)])
 
 
-def test_a_journal_that_grows_long_is_written_anew(staging: Staging) -> None:
+def test_a_journal_that_grows_long_is_written_anew(staging: Staging, inline: int) -> None:
     staged = staging.create("k", BASE)
     journal = staging.directory / f"{staged.id}.journal"
 
@@ -142,9 +160,68 @@ def test_a_journal_that_grows_long_is_written_anew(staging: Staging) -> None:
         staged.write(10, b"x")
         staged.truncate(5)
 
-    assert journal.stat().st_size < 2000 * 32
+    assert journal.stat().st_size < 5000 * 32
     [again] = reopened(staging)
     assert content_of(again) == OLD[:5]
+
+
+def test_a_small_file_needs_no_data_file(staging: Staging) -> None:
+    staged = staging.create("k", None)
+    staged.write(0, noise(16 * KiB))
+
+    assert len(list(staging.directory.iterdir())) == 1
+    assert content_of(reopened(staging)[0]) == noise(16 * KiB)
+
+
+def test_a_file_that_grows_moves_to_a_data_file(staging: Staging) -> None:
+    staged = staging.create("k", BASE)
+    staged.write(50, b"small")
+    staged.write(16 * KiB, b"big")
+
+    assert staged.path.exists()
+    assert content_of(staged) == (OLD[:50] + b"small" + OLD[55:]).ljust(16 * KiB, b"\0") + b"big"
+    assert content_of(reopened(staging)[0]) == content_of(staged)
+
+
+def test_a_small_file_that_is_written_again_and_again_moves_to_a_data_file(staging: Staging) -> None:
+    staged = staging.create("k", None)
+    for number in range(200):
+        staged.write(number % 7, bytes([number]))
+
+    assert staged.path.exists()
+    assert content_of(reopened(staging)[0]) == bytes([196, 197, 198, 199, 193, 194, 195])
+
+
+def test_moving_to_a_data_file_may_fail_at_any_step(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    pwrite = os.pwrite
+    for number in range(1, 10):
+        staged = staging.create("k", None)
+        staged.write(0, b"abc")
+        staged.write(10, b"def")
+        calls = itertools.count(1)
+
+        def failing(fd: int, data: Any, offset: int, calls: Iterator[int] = calls, number: int = number) -> int:
+            if next(calls) == number:
+                raise OSError(errno.ENOSPC, "full")
+            return pwrite(fd, data, offset)
+
+        failed = False
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", failing)
+            try:
+                staged.write(16 * KiB, b"big")
+            except OSError:
+                failed = True
+        staged.write(1, b"B")
+
+        assert content_of(staged)[:13] == b"aBc\0\0\0\0\0\0\0def"
+        [again] = reopened(staging)
+        assert content_of(again) == content_of(staged)
+        again.discard()
+        staging = make(staging.directory)
+        if not failed:
+            return
+    pytest.fail("there was no end of writes")
 
 
 def test_a_journal_that_cannot_be_written_anew_just_stays_long(
@@ -157,7 +234,7 @@ def test_a_journal_that_cannot_be_written_anew_just_stays_long(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", refuse)
-        for _ in range(2000):
+        for _ in range(4200):
             staged.write(10, b"x")
             staged.truncate(5)
 
@@ -165,13 +242,14 @@ def test_a_journal_that_cannot_be_written_anew_just_stays_long(
     assert not list(staging.directory.glob("*.new"))
 
 
-def test_more_files_than_descriptors_can_be_staged(staging: Staging) -> None:
+@pytest.mark.parametrize("size", [1, 20_000])
+def test_more_files_than_descriptors_can_be_staged(staging: Staging, size: int) -> None:
     before = len(os.listdir("/proc/self/fd"))
 
     files = [staging.create(f"k{number}", None) for number in range(600)]
     for _ in range(2):
         for number, staged in enumerate(files):
-            staged.write(staged.size, f"{number},".encode())
+            staged.write(staged.size, f"{number},".encode() * size)
             staged.truncate(staged.size + 1)
     assert len(os.listdir("/proc/self/fd")) - before < 400
     staging.close()
@@ -180,7 +258,7 @@ def test_more_files_than_descriptors_can_be_staged(staging: Staging) -> None:
     again = make(staging.directory)
     found = {staged.key: content_of(staged) for staged in again.recover()}
     again.close()
-    assert found == {f"k{number}": f"{number},\0{number},\0".encode() for number in range(600)}
+    assert found == {f"k{n}": (f"{n},".encode() * size + b"\0") * 2 for n in range(600)}
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -235,7 +313,7 @@ def test_free_space_is_asked_for_now_and_then_only(staging: Staging, monkeypatch
 
 def test_a_file_greater_than_any_object_is_refused(staging: Staging) -> None:
     staged = staging.create("k", None)
-    limit = staging.limits.max_object
+    limit = staging.options.limits.max_object
 
     for change in (lambda: staged.write(limit, b"x"), lambda: staged.truncate(limit + 1)):
         with pytest.raises(OSError, match="too large") as caught:
@@ -300,7 +378,7 @@ def test_a_file_that_cannot_be_begun_leaves_nothing(staging: Staging, monkeypatc
     assert staging.statistics().files == 0
 
 
-def test_missing_staged_bytes_are_an_error_and_not_zeros(staging: Staging) -> None:
+def test_missing_staged_bytes_are_an_error_and_not_zeros(staging: Staging, data_file: None) -> None:
     staged = staging.create("k", None)
     staged.write(0, b"abcdef")
     os.truncate(staged.path, 3)
@@ -311,7 +389,9 @@ def test_missing_staged_bytes_are_an_error_and_not_zeros(staging: Staging) -> No
     assert caught.value.errno == errno.EIO
 
 
-def test_bytes_that_did_not_survive_are_reported(staging: Staging, caplog: pytest.LogCaptureFixture) -> None:
+def test_bytes_that_did_not_survive_are_reported(
+    staging: Staging, data_file: None, caplog: pytest.LogCaptureFixture
+) -> None:
     staged = staging.create("k", BASE)
     staged.write(90, b"abcdef")
     os.truncate(staged.path, 92)
@@ -427,7 +507,7 @@ def history(staged: Staged) -> list[Callable[[], object]]:
 
 
 def test_a_kill_between_any_two_system_calls_leaves_the_old_state_or_the_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: int
 ) -> None:
     staging = make(tmp_path / "staging")
     contents: dict[str, bytes] = {"E0": OLD}
@@ -463,7 +543,7 @@ def test_a_kill_between_any_two_system_calls_leaves_the_old_state_or_the_new(
                 states.append(content_of(staged, contents[staged.base.etag]))  # type: ignore[union-attr]
     staging.close()
 
-    assert len(snapshots) > 50
+    assert len(snapshots) > 30
     for copy, index in snapshots:
         again = make(copy)
         [found] = again.recover()
@@ -473,7 +553,7 @@ def test_a_kill_between_any_two_system_calls_leaves_the_old_state_or_the_new(
 
 
 def test_a_kill_while_a_file_is_begun_or_discarded_leaves_no_rubbish(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: int
 ) -> None:
     staging = make(tmp_path / "staging")
     snapshots: list[Path] = []
@@ -505,7 +585,7 @@ def test_a_kill_while_a_file_is_begun_or_discarded_leaves_no_rubbish(
     assert seen == {(), (b"",), (b"abc",)}
 
 
-def test_every_cut_or_garbled_tail_of_a_journal_gives_an_earlier_state(tmp_path: Path) -> None:
+def test_every_cut_or_garbled_tail_of_a_journal_gives_an_earlier_state(tmp_path: Path, data_file: None) -> None:
     staging = make(tmp_path / "staging")
     staged = staging.create("k", BASE)
     states = {OLD}
@@ -519,7 +599,7 @@ def test_every_cut_or_garbled_tail_of_a_journal_gives_an_earlier_state(tmp_path:
     whole, data = journal.read_bytes(), staged.path.read_bytes()
     noise = random.Random(1)
 
-    for length in range(first, len(whole) + 1):
+    for length in range(first, len(whole) + 1, 3):
         tails = [b"", bytes(64), noise.randbytes(64), bytes([whole[length - 1] ^ 1])]
         for tail in tails:
             journal.write_bytes(whole[:length] + tail)
@@ -529,6 +609,32 @@ def test_every_cut_or_garbled_tail_of_a_journal_gives_an_earlier_state(tmp_path:
             found.write(0, b"!")
             assert content_of(reopened(again)[0])[:1] == b"!"
             staged.path.write_bytes(data)
+            again.close()
+
+
+def test_every_cut_or_garbled_tail_of_a_journal_with_bytes_in_it_gives_an_earlier_state(tmp_path: Path) -> None:
+    staging = make(tmp_path / "staging")
+    staged = staging.create("k", BASE)
+    journal = staging.directory / f"{staged.id}.journal"
+    states = {journal.stat().st_size: OLD}
+    for change in history(staged):
+        change()
+        states[journal.stat().st_size] = content_of(staged)
+    staging.close()
+    whole = journal.read_bytes()
+    noise = random.Random(1)
+
+    for length in range(min(states), len(whole) + 1, 3):
+        expected = states[max(size for size in states if size <= length)]
+        for tail in (b"", bytes(64), noise.randbytes(64), bytes([whole[length - 1] ^ 1])):
+            journal.write_bytes(whole[:length] + tail)
+            again = make(staging.directory)
+            [found] = again.recover()
+            # Nothing but padding may be missing behind the last record.
+            padded = any(size > length and not whole[length:size].strip(b"\0") for size in states)
+            assert content_of(found) == expected or padded
+            found.write(0, b"!")
+            assert content_of(reopened(again)[0])[:1] == b"!"
             again.close()
 
 
@@ -544,7 +650,7 @@ def assert_consistent(found: Staged, states: set[bytes], data: bytes) -> None:
         assert last[start:stop] == data[start:stop]
 
 
-def test_a_broken_head_loses_no_bytes(staging: Staging, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_head_loses_no_bytes(staging: Staging, data_file: None, caplog: pytest.LogCaptureFixture) -> None:
     staged = staging.create("k", None)
     staged.write(0, b"abc")
     empty = staging.create("e", None)
@@ -573,6 +679,8 @@ class Model(RuleBasedStateMachine):
 
     @initialize(size=st.one_of(st.none(), st.integers(0, 3 * MiB)))
     def begin(self, size: int | None) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("ossmount.writing.staged._INLINE", 250)
         self.directory = Path(tempfile.mkdtemp())
         self.staging = make(self.directory)
         self.objects: dict[str, bytes] = {}
@@ -646,6 +754,7 @@ class Model(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "file"):
+            self.patch.undo()
             self.staging.close()
             shutil.rmtree(self.directory)
 
