@@ -15,11 +15,21 @@ from .failures import (
     CredentialsError as CredentialsError,
     IntegrityError as IntegrityError,
     OSSError as OSSError,
+    OutOfLimits as OutOfLimits,
     Redirected as Redirected,
     ServiceError as ServiceError,
     TimedOut as TimedOut,
     TransportError as TransportError,
 )
+
+# 203
+
+
+class CallbackFailed(ServiceError, status=203, ec="0007-00000203"):
+    """The object is stored, but the application's server did not take the callback."""
+
+    message = "Error status : 502."
+
 
 # 304
 
@@ -61,6 +71,10 @@ class FilePartNotExist(ServiceError, status=400):
 
 class FilePartStale(ServiceError, status=400):
     message = "A part of the object group is out of date."
+
+
+class ImageTooLarge(ServiceError, status=400):
+    message = "The image is too large."
 
 
 class IncompleteBody(ServiceError, status=400):
@@ -186,6 +200,10 @@ class TooManyBuckets(ServiceError, status=400):
     message = "You have attempted to create more buckets than allowed."
 
 
+class WatermarkError(ServiceError, status=400):
+    message = "The watermark is not valid."
+
+
 # 403
 
 
@@ -199,6 +217,10 @@ class AccessForbidden(ServiceError, status=403):
 
 class AccessKeyIdAndSecurityTokenNotMatch(ServiceError, status=403):
     message = "The access key id and the security token do not belong together."
+
+
+class ImageDamage(ServiceError, status=403):
+    message = "The image file may be damaged."
 
 
 class InvalidAccessKeyId(ServiceError, status=403, ec="0002-00000902"):

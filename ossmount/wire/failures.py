@@ -71,6 +71,10 @@ class CredentialsError(OSSError):
     """There are no credentials, or they cannot be used; the message names what was tried."""
 
 
+class OutOfLimits(OSSError, ValueError):
+    """An argument that OSS would refuse, refused here before anything is sent; the message tells the limit."""
+
+
 class ServiceError(OSSError):
     """OSS answered no.
 
@@ -124,4 +128,6 @@ class ServiceError(OSSError):
 # Nginx and load balancers in front of the service use these.
 _TRANSIENT_STATUSES = frozenset({408, 429})
 # What the SDKs of the service try again, beside 5xx.  401 is not among them: OSS does not send it.
-_TRANSIENT_CODES = frozenset({"RequestTimeTooSkewed", "RequestTimeout", "IncompleteBody", "InvalidCRC64", "InvalidDigest"})
+_TRANSIENT_CODES = frozenset(
+    {"RequestTimeTooSkewed", "RequestTimeout", "IncompleteBody", "InvalidCRC64", "InvalidDigest"}
+)

@@ -79,7 +79,12 @@ def read_encoding(request: Request) -> bool:
     return encoding == "url"
 
 
-def _name(request: Request, name: str) -> str:
+def read_name(request: Request, name: str) -> str:
+    """Return the parameter *name*, a key or part of one.
+
+    Raises:
+        InvalidArgument: it is too long, or not UTF-8.
+    """
     text = request.query.get(name) or ""
     try:
         size = len(text.encode())
@@ -97,9 +102,9 @@ def read_list_objects(request: Request) -> ListCall:
         InvalidArgument: a parameter will not do.
     """
     return ListCall(
-        prefix=_name(request, "prefix"),
-        marker=_name(request, "marker"),
-        delimiter=_name(request, "delimiter"),
+        prefix=read_name(request, "prefix"),
+        marker=read_name(request, "marker"),
+        delimiter=read_name(request, "delimiter"),
         max_keys=read_number(request, "max-keys", 100, 1, 1000),
         encoded=read_encoding(request),
     )
@@ -112,11 +117,11 @@ def read_list_objects_v2(request: Request) -> ListCall:
         InvalidArgument: a parameter will not do.
     """
     token = request.query.get("continuation-token") or ""
-    start_after = _name(request, "start-after")
+    start_after = read_name(request, "start-after")
     return ListCall(
-        prefix=_name(request, "prefix"),
+        prefix=read_name(request, "prefix"),
         marker=read_token(token) if token else start_after,
-        delimiter=_name(request, "delimiter"),
+        delimiter=read_name(request, "delimiter"),
         max_keys=read_number(request, "max-keys", 100, 1, 1000),
         encoded=read_encoding(request),
         owner=request.query.get("fetch-owner") == "true",
@@ -155,10 +160,10 @@ def read_list_multipart_uploads(request: Request) -> ListUploadsCall:
         InvalidArgument: a parameter will not do.
     """
     return ListUploadsCall(
-        prefix=_name(request, "prefix"),
-        key_marker=_name(request, "key-marker"),
-        upload_id_marker=_name(request, "upload-id-marker"),
-        delimiter=_name(request, "delimiter"),
+        prefix=read_name(request, "prefix"),
+        key_marker=read_name(request, "key-marker"),
+        upload_id_marker=read_name(request, "upload-id-marker"),
+        delimiter=read_name(request, "delimiter"),
         max_uploads=read_number(request, "max-uploads", 1000, 1, 1000),
         encoded=read_encoding(request),
     )
@@ -196,7 +201,7 @@ def read_list_buckets(request: Request) -> tuple[str, str, int]:
     Raises:
         InvalidArgument: a parameter will not do.
     """
-    return _name(request, "prefix"), _name(request, "marker"), read_number(request, "max-keys", 100, 1, 1000)
+    return read_name(request, "prefix"), read_name(request, "marker"), read_number(request, "max-keys", 100, 1, 1000)
 
 
 # Answers
