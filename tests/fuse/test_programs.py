@@ -35,7 +35,7 @@ def needs(*programs: str) -> None:
 
 def facts(root: Path) -> dict[str, tuple[object, ...]]:
     """Kind, mode, owner, size, time and link text of everything below *root*."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for path in sorted(root.rglob("*")):
         seen = path.lstat()
         link = os.readlink(path) if path.is_symlink() else ""
