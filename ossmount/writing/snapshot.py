@@ -77,6 +77,10 @@ async def snapshot(staged: Staged, start: int, stop: int | None, read_base: Read
         OSError: Staged bytes cannot be read.
         OSSError: Clean bytes cannot be fetched.
     """
+    end = staged.size if stop is None else stop
+    pieces = staged.layout(start, end)
+    if len(pieces) == 1 and pieces[0].kind == "staged" and pieces[0].size == end - start <= _INLINE:
+        return memoryview(staged.read(start, end)), staged.version  # most files are small and new
     fetched: dict[int, bytes] = {}
     have = RangeSet()
     tries = 0
