@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from . import xml
 from .dates import parse_xml_date
+from .limits import REDUNDANCY_TYPES, STORAGE_CLASSES, check_choice
 from .message import Headers, Request, Response
 from .models import BucketInfo, BucketStat, Owner
 
 
 def put_bucket(bucket: str, *, acl: str = "", storage_class: str = "", data_redundancy_type: str = "") -> Request:
-    """Make a bucket; one's own bucket made again stays as it is."""
+    """Make a bucket; one's own bucket made again stays as it is.
+
+    Raises:
+        OutOfLimits: there is no such class or type.
+    """
+    if storage_class:
+        check_choice("storage class", storage_class, STORAGE_CLASSES)
+    if data_redundancy_type:
+        check_choice("data redundancy type", data_redundancy_type, REDUNDANCY_TYPES)
     headers = Headers({"x-oss-acl": acl} if acl else {})
     elements = [
         xml.tag(name, value)

@@ -141,13 +141,13 @@ def _delete_element(key: str) -> str:
     return xml.wrap("Object", [xml.tag("Key", key)])
 
 
-def delete_multiple_objects(bucket: str, keys: Iterable[str]) -> Request:
-    """Delete up to 1000 *keys*; that one does not exist is no error.
+def delete_multiple_objects(bucket: str, keys: Iterable[str], *, quiet: bool = False) -> Request:
+    """Delete up to 1000 *keys*; that one does not exist is no error.  With *quiet* the answer names none.
 
     Raises:
         ValueError: XML cannot hold a key, see `can_delete_multiple`.
     """
-    body = xml.document("Delete", [xml.tag("Quiet", "false"), *map(_delete_element, keys)])
+    body = xml.document("Delete", [xml.tag("Quiet", "true" if quiet else "false"), *map(_delete_element, keys)])
     query: dict[str, str | None] = {"delete": None, "encoding-type": "url"}
     headers = Headers({"content-md5": content_md5(body), "content-type": "application/xml"})
     return Request("POST", bucket, "", query, headers, body, operation="DeleteMultipleObjects")

@@ -178,6 +178,8 @@ def write_complete_multipart_upload(request: Request, result: CompleteResult, *,
     response.headers["etag"] = quoted(result.etag)
     if result.crc64 is not None:
         response.headers["x-oss-hash-crc64ecma"] = str(result.crc64)
+    if result.version_id is not None:
+        response.headers["x-oss-version-id"] = result.version_id
     return response
 
 

@@ -284,6 +284,8 @@ def write_head_object(head: ObjectHead, overrides: Mapping[str, str] | None = No
         fields(headers, "x-oss-tagging-count", str(head.tagging_count))
     if head.restore:
         fields(headers, "x-oss-restore", head.restore)
+    if head.version_id is not None:
+        fields(headers, "x-oss-version-id", head.version_id)
     return Response(status, headers)
 
 
@@ -298,6 +300,8 @@ def write_get_object_meta(head: ObjectHead) -> Response:
     )
     if head.crc64 is not None:
         headers["x-oss-hash-crc64ecma"] = str(head.crc64)
+    if head.version_id is not None:
+        headers["x-oss-version-id"] = head.version_id
     return Response(200, headers)
 
 
@@ -308,6 +312,8 @@ def write_put_object(result: PutObjectResult, md5: bytes | None = None) -> Respo
         headers["content-md5"] = b64encode(md5).decode()
     if result.crc64 is not None:
         headers["x-oss-hash-crc64ecma"] = str(result.crc64)
+    if result.version_id is not None:
+        headers["x-oss-version-id"] = result.version_id
     return Response(200, headers)
 
 
@@ -335,6 +341,8 @@ def write_copy_object(result: CopyObjectResult) -> Response:
     response.headers["etag"] = quoted(result.etag)
     if result.crc64 is not None:
         response.headers["x-oss-hash-crc64ecma"] = str(result.crc64)
+    if result.version_id is not None:
+        response.headers["x-oss-version-id"] = result.version_id
     return response
 
 
@@ -346,6 +354,8 @@ def write_get_symlink(result: SymlinkResult) -> Response:
     headers["last-modified"] = http_date(result.last_modified)
     headers["x-oss-object-type"] = "Symlink"
     headers["x-oss-symlink-target"] = encode_key(result.target)
+    if result.version_id is not None:
+        headers["x-oss-version-id"] = result.version_id
     return Response(200, headers)
 
 

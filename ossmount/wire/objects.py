@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from . import metadata, xml
-from .dates import parse_xml_date
+from .dates import http_date, parse_xml_date
 from .fields import (
     bare_etag,
     copy_source,
@@ -24,11 +24,22 @@ from .fields import (
     request_id,
     time_of,
 )
+from .limits import check_choice
 from .message import Buffer, Headers, Request, Response, encode_key
 from .models import AppendResult, CopyObjectResult, ObjectHead, ObjectMeta, PutObjectResult, SymlinkResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# What a reader may ask to be otherwise in the answer.
+RESPONSE_HEADERS = (
+    "content-type",
+    "content-language",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "expires",
+)
 
 
 def _query(version_id: str | None, **more: str | None) -> dict[str, str | None]:
@@ -38,13 +49,36 @@ def _query(version_id: str | None, **more: str | None) -> dict[str, str | None]:
     return query
 
 
-def _conditions(if_match: str | None, if_none_match: str | None) -> Headers:
+def _conditions(
+    if_match: str | None,
+    if_none_match: str | None,
+    if_modified_since: float | None = None,
+    if_unmodified_since: float | None = None,
+    prefix: str = "",
+) -> Headers:
     headers = Headers()
     if if_match:
-        headers["if-match"] = quoted_etag(if_match)
+        headers[prefix + "if-match"] = quoted_etag(if_match)
     if if_none_match:
-        headers["if-none-match"] = quoted_etag(if_none_match)
+        headers[prefix + "if-none-match"] = quoted_etag(if_none_match)
+    if if_modified_since is not None:
+        headers[prefix + "if-modified-since"] = http_date(if_modified_since)
+    if if_unmodified_since is not None:
+        headers[prefix + "if-unmodified-since"] = http_date(if_unmodified_since)
     return headers
+
+
+def response_overrides(response: Mapping[str, str] | None) -> dict[str, str | None]:
+    """Return the parameters that ask for other headers in the answer: ``{"content-type": "text/plain"}``.
+
+    Raises:
+        OutOfLimits: the service cannot set one of them.
+    """
+    query: dict[str, str | None] = {}
+    for name, value in (response or {}).items():
+        check_choice("a header of the response", name.lower(), RESPONSE_HEADERS)
+        query[f"response-{name.lower()}"] = value
+    return query
 
 
 def get_object(
@@ -55,20 +89,26 @@ def get_object(
     stop: int | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    if_modified_since: float | None = None,
+    if_unmodified_since: float | None = None,
     version_id: str | None = None,
     process: str | None = None,
+    response: Mapping[str, str] | None = None,
 ) -> Request:
     """Ask for the bytes of *key*, or of the half-open range *start* to *stop*.
 
+    *response* are headers that shall be otherwise in the answer.
+
     Raises:
         ValueError: the range is empty.
+        OutOfLimits: a header of *response* cannot be set.
     """
-    headers = _conditions(if_match, if_none_match)
+    headers = _conditions(if_match, if_none_match, if_modified_since, if_unmodified_since)
     if span := range_of(start, stop):
         headers["range"] = span
         # Without it, a range that ends behind the object is answered with all of the object.
         headers["x-oss-range-behavior"] = "standard"
-    query = _query(version_id)
+    query = _query(version_id) | response_overrides(response)
     if process:
         query["x-oss-process"] = process
     return Request("GET", bucket, key, query, headers, operation="GetObject")
@@ -100,9 +140,11 @@ def head_object(
     version_id: str | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    if_modified_since: float | None = None,
+    if_unmodified_since: float | None = None,
 ) -> Request:
     """Ask for everything about *key* but its bytes; of a symlink, mostly about its target."""
-    headers = _conditions(if_match, if_none_match)
+    headers = _conditions(if_match, if_none_match, if_modified_since, if_unmodified_since)
     return Request("HEAD", bucket, key, _query(version_id), headers, operation="HeadObject")
 
 
@@ -231,6 +273,9 @@ def copy_object(
     headers: Mapping[str, str] | None = None,
     meta: Mapping[str, str] | None = None,
     if_match: str | None = None,
+    if_none_match: str | None = None,
+    if_modified_since: float | None = None,
+    if_unmodified_since: float | None = None,
     forbid_overwrite: bool = False,
     source_version_id: str | None = None,
 ) -> Request:
@@ -242,8 +287,9 @@ def copy_object(
     fields = object_headers(headers, meta, forbid_overwrite=forbid_overwrite)
     fields["x-oss-copy-source"] = copy_source(source_bucket, source_key, source_version_id)
     fields["x-oss-metadata-directive"] = "REPLACE" if replace else "COPY"
-    if if_match:
-        fields["x-oss-copy-source-if-match"] = quoted_etag(if_match)
+    fields.update(
+        _conditions(if_match, if_none_match, if_modified_since, if_unmodified_since, prefix="x-oss-copy-source-")
+    )
     return Request("PUT", bucket, key, {}, fields, idempotent=not forbid_overwrite, operation="CopyObject")
 
 

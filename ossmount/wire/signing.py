@@ -179,12 +179,12 @@ def string_to_sign_v4(canonical: str, date: str, scope: str) -> str:
 
 def signature_v4(credentials: Credentials, text: str, scope: str) -> str:
     """Sign *text* as version 4 does: HMAC-SHA256 in hexadecimal, with the key of the scope."""
-    key = _signing_key(credentials.access_key_secret, *scope.split("/"))
+    key = signing_key(credentials.access_key_secret, *scope.split("/"))
     return hmac.digest(key, _octets(text), sha256).hex()
 
 
 @lru_cache(maxsize=16)
-def _signing_key(secret: str, date: str, region: str, product: str, terminator: str) -> bytes:
+def signing_key(secret: str, date: str, region: str, product: str, terminator: str) -> bytes:
     """Derive the key of one day, region and product; it is the same for every request of that day."""
     key = b"aliyun_v4" + secret.encode()
     for step in (date, region, product, terminator):

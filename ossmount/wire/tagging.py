@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import xml
+from .limits import check_tags
 from .message import Headers, Request, Response
 from .models import AccessControl, Owner
 
@@ -36,7 +37,12 @@ def parse_get_acl(response: Response) -> AccessControl:
 
 
 def put_object_tagging(bucket: str, key: str, tags: Mapping[str, str]) -> Request:
-    """Replace the tags of *key*."""
+    """Replace the tags of *key*.
+
+    Raises:
+        OutOfLimits: they are too many, or one is too long.
+    """
+    check_tags(tags)
     elements = [xml.wrap("Tag", [xml.tag("Key", name), xml.tag("Value", value)]) for name, value in tags.items()]
     body = xml.document("Tagging", [xml.wrap("TagSet", elements)])
     headers = Headers({"content-type": "application/xml"})

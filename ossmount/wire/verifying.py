@@ -93,11 +93,11 @@ def _verify_header_v1(request: Request, rest: str, lookup: Lookup, *, now: float
         raise InvalidArgument("Authorization header is invalid.", details=_argument("Authorization", "OSS"))
     date = request.headers.get("x-oss-date") or request.headers.get("date", "")
     _check_skew(_header_time(date), now)
-    credentials = _credentials(access_key_id, lookup)
+    credentials = find_credentials(access_key_id, lookup)
     text = string_to_sign_v1(request, request.headers, date)
     _check(signature, signature_v1(credentials, text), text, access_key_id)
     # One SDK sends the token under the name that belongs into URLs, and does not sign it.
-    _check_token(
+    check_token(
         request.headers.get("x-oss-security-token") or request.headers.get("security-token", ""), credentials, now
     )
     return Signer(access_key_id, 1, presigned=False)
@@ -112,10 +112,10 @@ def _verify_url_v1(request: Request, lookup: Lookup, *, now: float) -> Signer:
         raise AccessDenied("Invalid date (should be seconds since epoch): " + expires)
     if int(expires) < now:
         raise AccessDenied("Request has expired.", details={"Expires": expires})
-    credentials = _credentials(access_key_id, lookup)
+    credentials = find_credentials(access_key_id, lookup)
     text = string_to_sign_v1(request, request.headers, expires)
     _check(signature, signature_v1(credentials, text), text, access_key_id)
-    _check_token(query.get("security-token") or "", credentials, now)
+    check_token(query.get("security-token") or "", credentials, now)
     return Signer(access_key_id, 1, presigned=True)
 
 
@@ -131,15 +131,15 @@ def _verify_header_v4(request: Request, rest: str, lookup: Lookup, *, now: float
     else:
         date = request.headers.get("date", "")
         time = _compact_time(date) if date.endswith("Z") else _header_time(date)
-    access_key_id, scope = _scope(credential, "Authorization header", region)
+    access_key_id, scope = split_scope(credential, "Authorization header", region)
     _check_skew(time, now)
-    credentials = _credentials(access_key_id, lookup)
+    credentials = find_credentials(access_key_id, lookup)
     additional = additional_names(request.headers, fields.get("additionalheaders", "").split(";"))
     payload = request.headers.get("x-oss-content-sha256", UNSIGNED)
     canonical = canonical_request(request, request.query, request.headers, additional, payload)
     text = string_to_sign_v4(canonical, date, scope)
     _check(signature, signature_v4(credentials, text, scope), text, access_key_id, canonical)
-    _check_token(request.headers.get("x-oss-security-token", ""), credentials, now)
+    check_token(request.headers.get("x-oss-security-token", ""), credentials, now)
     return Signer(access_key_id, 4, presigned=False)
 
 
@@ -160,13 +160,13 @@ def _verify_url_v4(request: Request, lookup: Lookup, *, now: float, region: str)
         raise AccessDenied("Request has expired.", details={"Expires": expires})
     if time > now + MAX_SKEW:
         raise RequestTimeTooSkewed
-    access_key_id, scope = _scope(credential, "x-oss-credential", region)
-    credentials = _credentials(access_key_id, lookup)
+    access_key_id, scope = split_scope(credential, "x-oss-credential", region)
+    credentials = find_credentials(access_key_id, lookup)
     additional = additional_names(request.headers, (query.get("x-oss-additional-headers") or "").split(";"))
     canonical = canonical_request(request, query, request.headers, additional, UNSIGNED)
     text = string_to_sign_v4(canonical, date, scope)
     _check(signature, signature_v4(credentials, text, scope), text, access_key_id, canonical)
-    _check_token(query.get("x-oss-security-token") or "", credentials, now)
+    check_token(query.get("x-oss-security-token") or "", credentials, now)
     return Signer(access_key_id, 4, presigned=True)
 
 
@@ -175,8 +175,12 @@ def _pair(part: str) -> tuple[str, str]:
     return name.lower(), value
 
 
-def _scope(credential: str, where: str, region: str) -> tuple[str, str]:
-    """Split ``AK/20231216/cn-hangzhou/oss/aliyun_v4_request`` into access key id and scope."""
+def split_scope(credential: str, where: str, region: str) -> tuple[str, str]:
+    """Split ``AK/20231216/cn-hangzhou/oss/aliyun_v4_request``, found in *where*, into access key id and scope.
+
+    Raises:
+        InvalidArgument: it is none, or not of *region*.
+    """
     access_key_id, _, scope = credential.partition("/")
     parts = scope.split("/")
     if not access_key_id or len(parts) != 4 or parts[3] != "aliyun_v4_request":
@@ -206,14 +210,25 @@ def _check_skew(time: float, now: float) -> None:
         raise RequestTimeTooSkewed(details={"MaxAllowedSkewMilliseconds": str(MAX_SKEW * 1000)})
 
 
-def _credentials(access_key_id: str, lookup: Lookup) -> Credentials:
+def find_credentials(access_key_id: str, lookup: Lookup) -> Credentials:
+    """Return the credentials of *access_key_id*.
+
+    Raises:
+        InvalidAccessKeyId: there are none.
+    """
     credentials = lookup(access_key_id)
     if credentials is None:
         raise InvalidAccessKeyId(details={"OSSAccessKeyId": access_key_id})
     return credentials
 
 
-def _check_token(token: str, credentials: Credentials, now: float) -> None:
+def check_token(token: str, credentials: Credentials, now: float) -> None:
+    """Return if *token* is the one that goes with *credentials*, and these are still valid.
+
+    Raises:
+        InvalidSecurityToken: it is another.
+        SecurityTokenExpired: they are not.
+    """
     if not hmac.compare_digest(token.encode("utf-8", "replace"), credentials.security_token.encode()):
         raise InvalidSecurityToken
     if credentials.expiration is not None and credentials.expiration <= now:
