@@ -5,6 +5,7 @@ import json
 import random
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +18,14 @@ from ossmount.oss.retry import RetryPolicy
 from ossmount.server.faults import Fault
 from ossmount.wire.checksums import crc64
 from ossmount.wire.errors import (
+    IntegrityError,
     NoSuchKey,
     NoSuchUpload,
     OSSError,
     PositionNotEqualToLength,
     PreconditionFailed,
 )
-from ossmount.wire.models import Source
+from ossmount.wire.models import CompleteResult, ListPartsResult, PartResult, Source
 from ossmount.writing.options import WritingOptions
 from ossmount.writing.space import Space
 from ossmount.writing.staging import Staged, Staging
@@ -284,6 +286,83 @@ async def test_the_checksum_of_copied_parts_is_asked_for(desk: Desk) -> None:
     result = await desk.finish()
 
     assert result.source.crc64 == crc64(bytes(desk.content))
+
+
+async def test_checksums_that_a_copy_does_not_tell_are_asked_for(desk: Desk) -> None:
+    await desk.create(noise(64 * PART))
+    for place in range(0, 64 * PART, 12 * PART):
+        desk.write(place, b"x")
+    copy, ask = desk.bucket.upload_part_copy, desk.bucket.list_parts
+
+    async def silent(*args: Any, **more: Any) -> PartResult:
+        return replace(await copy(*args, **more), crc64=None)
+
+    async def by_two(*args: Any, **more: Any) -> Any:
+        return await ask(*args, **more, max_parts=2)
+
+    desk.bucket.upload_part_copy = silent  # type: ignore[method-assign]
+    desk.bucket.list_parts = by_two  # type: ignore[method-assign]
+    given = []
+    complete = desk.bucket.complete_multipart_upload
+
+    async def completing(*args: Any, crc64: int | None, **more: Any) -> Any:
+        given.append(crc64)
+        return await complete(*args, crc64=crc64, **more)
+
+    desk.bucket.complete_multipart_upload = completing  # type: ignore[assignment, method-assign]
+    await desk.finish()
+
+    assert given == [crc64(bytes(desk.content))]
+
+
+async def test_an_upload_with_parts_of_unknown_checksums_is_completed_all_the_same(desk: Desk) -> None:
+    await desk.create(noise(64 * PART))
+    desk.write(0, b"x")
+    copy = desk.bucket.upload_part_copy
+
+    async def silent(*args: Any, **more: Any) -> PartResult:
+        return replace(await copy(*args, **more), crc64=None)
+
+    async def empty(*args: Any, **more: Any) -> ListPartsResult:
+        return ListPartsResult()
+
+    desk.bucket.upload_part_copy = silent  # type: ignore[method-assign]
+    desk.bucket.list_parts = empty  # type: ignore[method-assign]
+    await desk.finish()
+
+
+async def test_an_object_that_came_out_wrong_is_made_again_from_the_beginning(desk: Desk) -> None:
+    await desk.create()
+    desk.write(0, noise(3 * PART))
+    complete = desk.bucket.complete_multipart_upload
+
+    async def wrong(*args: Any, **more: Any) -> CompleteResult:
+        await complete(*args, **more)
+        raise IntegrityError("not what it should be")
+
+    desk.bucket.complete_multipart_upload = wrong  # type: ignore[method-assign]
+    with pytest.raises(IntegrityError):
+        await desk.upload.finish(HEADERS, META)
+    assert not desk.upload.has_begun
+    assert desk.saved is None
+
+    desk.bucket.complete_multipart_upload = complete  # type: ignore[method-assign]
+    await desk.finish()
+
+
+async def test_an_upload_completed_just_before_a_crash_is_recognised(desk: Desk) -> None:
+    await desk.create()
+    desk.write(0, noise(3 * PART))
+    desk.server.faults.add(Fault(operation="CompleteMultipartUpload", status=500, done=True))
+    desk.server.faults.add(Fault(operation="ListParts", status=500))
+    with pytest.raises(OSSError):
+        await desk.upload.finish(HEADERS, META)
+    desk.server.reset()
+
+    desk.recover()
+    await desk.finish()
+
+    assert asked(desk)["UploadPart"] + asked(desk)["InitiateMultipartUpload"] == 0
 
 
 async def test_a_file_cut_short_is_a_copy(desk: Desk) -> None:
