@@ -282,8 +282,15 @@ class Beliefs:
         kind = Kind.SYMLINK if summary.type == attrs.SYMLINK_TYPE else Kind.FILE
         if remembered is not None:
             kind = attrs.kind_of(remembered.meta, type_=summary.type)
+        if remembered is None:
+            shown = attrs.from_summary(summary, self.defaults)
+        else:
+            shown = attrs.from_meta(
+                remembered.meta, summary.last_modified, self.defaults, kind=kind, type_=summary.type
+            )
         if node is None or node.is_directory or node.kind is not kind:
-            node = self.inodes.make(parent, name, attrs.from_summary(summary, self.defaults))
+            node = self.inodes.make(parent, name, shown)
+        node.attributes = shown
         node.source = Source(summary.key, summary.etag, summary.size, summary.type)
         node.size = summary.size
         node.modified = summary.last_modified
@@ -291,13 +298,9 @@ class Beliefs:
         node.remote = True
         node.acl = node.link = None
         if remembered is None:
-            node.attributes = attrs.from_summary(summary, self.defaults)
             node.known = False
             node.meta = node.headers = None
             return
-        node.attributes = attrs.from_meta(
-            remembered.meta, summary.last_modified, self.defaults, kind=kind, type_=summary.type
-        )
         node.meta, node.headers = remembered.meta, remembered.headers
         node.known = True
         if kind is Kind.SYMLINK:
