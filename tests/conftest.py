@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import stat
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -105,6 +107,11 @@ class Entry:
     link: str | None = None
     xattrs: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """What it is: ``file``, ``directory`` or ``link``."""
+        return "file" if self.content is not None else "directory" if self.link is None else "link"
+
 
 class Tree:
     """A filesystem as a dictionary: the reference that a mount, and the bucket behind it, are held against.
@@ -125,13 +132,8 @@ class Tree:
     def objects(self) -> dict[str, object]:
         """Return what `bucket_contents` finds when all of this is in the bucket."""
         return {
-            path + "/" * (entry.content is None and entry.link is None): (
-                entry.content or b"",
-                entry.mode,
-                entry.xattrs,
-            )
-            if entry.link is None
-            else entry.link
+            f"{path}/" if entry.kind == "directory" else path: entry.link
+            or (entry.content or b"", entry.mode, entry.xattrs)
             for path, entry in self.entries.items()
         }
 
@@ -240,27 +242,39 @@ def workload() -> list[Operation]:
 
 
 @pytest.fixture
-def bucket_contents(oss2_bucket: oss2.Bucket) -> Callable[[], dict[str, object]]:
-    """What a client of somebody else finds in the bucket: by key, content, mode and user metadata, or a link's text."""
+def contents_of() -> Callable[[oss2.Bucket], dict[str, object]]:
+    """What a client of somebody else finds in a bucket: by key, content, mode and user metadata, or a link's text."""
     import oss2
 
     ours = ("mode", "uid", "gid", "mtime", "ctime", "atime")
 
-    def found() -> dict[str, object]:
-        contents: dict[str, object] = {}
-        for entry in oss2.ObjectIteratorV2(oss2_bucket):
+    def contents(bucket: oss2.Bucket) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for entry in oss2.ObjectIteratorV2(bucket):
             if entry.type == "Symlink":
-                text = oss2_bucket.get_symlink(entry.key).headers["x-oss-meta-symlink-target"]
-                contents[entry.key] = unquote(text.split(":", 2)[2])
+                text = bucket.get_symlink(entry.key).headers["x-oss-meta-symlink-target"]
+                found[entry.key] = unquote(text.split(":", 2)[2])
                 continue
-            answer = oss2_bucket.get_object(entry.key)
+            answer = bucket.get_object(entry.key)
             meta = {
                 name.removeprefix("x-oss-meta-"): value
                 for name, value in answer.headers.items()
                 if name.startswith("x-oss-meta-")
             }
-            mode = int(meta["mode"]) & 0o7777 if "mode" in meta else None
-            contents[entry.key] = (answer.read(), mode, {k: v for k, v in meta.items() if k not in ours})
-        return contents
+            body, mode = answer.read(), int(meta["mode"]) if "mode" in meta else None
+            if mode is not None and stat.S_ISLNK(mode):
+                found[entry.key] = body.decode()  # what no symlink of OSS can hold
+                continue
+            others = {name: value for name, value in meta.items() if name not in ours}
+            found[entry.key] = (body, None if mode is None else stat.S_IMODE(mode), others)
+        return found
 
-    return found
+    return contents
+
+
+@pytest.fixture
+def bucket_contents(
+    oss2_bucket: oss2.Bucket, contents_of: Callable[[oss2.Bucket], dict[str, object]]
+) -> Callable[[], dict[str, object]]:
+    """What a client of somebody else finds in the bucket "bucket", as `contents_of`."""
+    return partial(contents_of, oss2_bucket)
