@@ -10,9 +10,7 @@ Theory of operation.  `plan` decides; here its decisions are carried out and kep
 Both may be cancelled at any await; a part on its way then simply does not count.  What is up is told to *save*, so that
 another `Upload` of the same file goes on from there, after a crash too.
 
-The request that makes the object may have been carried out although its answer never came.  A whole object is simply
-sent again.  But where the new object replaces the one that the file's clean bytes come from, those bytes are now found
-in the new one only.  So such an `Attempt` is saved before it is made, and `reconcile` recognises what it made.
+The request that makes the object may have been carried out although its answer never came: see `attempts`.
 """
 
 from __future__ import annotations
@@ -35,6 +33,7 @@ from ..wire.errors import (
     PreconditionFailed,
 )
 from ..wire.models import ObjectType, PartResult, Source
+from .attempts import Attempts
 from .groups import one_error
 from .parts import Parts, crc64_of
 from .plan import Append, Grid, KeepPart, Multipart, Part, Plan, appends_only, plan
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..oss.bucket import Bucket
-    from ..wire.models import ObjectHead
     from .options import WritingOptions
     from .snapshot import ReadBase
     from .space import Space
@@ -56,7 +54,6 @@ __all__ = ["Upload", "UploadResult", "UploadState"]
 log = logging.getLogger(__name__)
 
 _RESTARTS: Final = 3
-_ATTEMPTS: Final = 16
 MiB: Final = 1 << 20
 
 
@@ -103,14 +100,14 @@ class Upload:
             parallel=options.parallel,
             changed=self._note,
         )
-        self._attempts: tuple[Attempt, ...] = ()
+        self._attempts = Attempts(bucket, staged, key, read_base=read_base, save=lambda: self._save(strict=True))
         self._appending = True
         self._committing = self._finishing = self._finished = False
         self._unsaved = 0
         self._advancing: set[trio.CancelScope] = set()
         self._scan_at = 0
         if state is not None and state.key == key:
-            self._attempts = state.attempts
+            self._attempts.made = state.attempts
             if state.upload_id is not None:
                 self._parts.adopt(state)
 
@@ -308,8 +305,8 @@ class Upload:
         async with self._limiter, memory(self._space, self.staged.size):
             body, version = await snapshot(self.staged, 0, None, self._read_base)
             # No await from here to the request.
-            if self._risks_base():
-                self._remember(Attempt("", crc64(body), len(body)))
+            if self._attempts.matter:
+                self._attempts.remember(Attempt("", crc64(body), len(body)))
             with self._commit():
                 result = await self.bucket.put_object(self.key, body, headers=headers, meta=meta)
         source = Source(self.key, result.etag, len(body), ObjectType.NORMAL.value, result.crc64)
@@ -329,7 +326,7 @@ class Upload:
                 return None
             size = base.size + len(body)
             whole = None if before is None else crc64_combine(before, crc64(body), len(body))
-            self._remember(Attempt("", whole, size, before))
+            self._attempts.remember(Attempt("", whole, size, before))
             with self._commit():
                 result = await self.bucket.append_object(
                     self.key, base.size, body, headers={**headers, "content-md5": digest}, meta=meta, crc64=before
@@ -360,8 +357,8 @@ class Upload:
         version, size = self.staged.version, self.staged.size
         whole = crc64_of(done)
         etag = multipart_etag(part.etag for part in done)
-        if self._risks_base():
-            self._remember(Attempt(etag, whole, size))
+        if self._attempts.matter:
+            self._attempts.remember(Attempt(etag, whole, size))
         results = [PartResult(part.number, part.etag, part.size, part.crc64) for part in done]
         try:
             with self._commit():
@@ -373,7 +370,7 @@ class Upload:
             raise
         except NoSuchUpload:
             # Perhaps because an earlier try was carried out, before a crash say.
-            found = await self._look([Attempt(etag, whole, size)])
+            found = await self._attempts.look([Attempt(etag, whole, size)])
             if found is None:
                 raise
             source, modified = found[1].source, found[1].last_modified
@@ -387,26 +384,6 @@ class Upload:
         finally:
             self._committing = False
 
-    # -- requests whose answer may not come --
-
-    def _risks_base(self) -> bool:
-        """Whether clean bytes will be found in the new object only."""
-        staged = self.staged
-        base = staged.base
-        return base is not None and base.key == self.key and not staged.dirty.covers(0, staged.base_size)
-
-    def _remember(self, attempt: Attempt) -> None:
-        # An earlier one may still be the one that was carried out.
-        self._attempts = (*(old for old in self._attempts if old != attempt), attempt)[-_ATTEMPTS:]
-        self._save(strict=True)
-
-    async def _look(self, attempts: Sequence[Attempt]) -> tuple[Attempt, ObjectHead] | None:
-        try:
-            head = await self.bucket.head_object(self.key)
-        except NoSuchKey:
-            return None
-        return next(((attempt, head) for attempt in reversed(attempts) if attempt.made(head)), None)
-
     async def reconcile(self) -> bool:
         """Find clean bytes again that have gone because our own request replaced their object.
 
@@ -415,27 +392,7 @@ class Upload:
         Raises:
             OSSError: It could not be found out.
         """
-        staged, base = self.staged, self.staged.base
-        if not self._attempts or base is None or base.key != self.key:
-            return False
-        found = await self._look(self._attempts)
-        if found is None:
-            return False
-        attempt, head = found
-        if (head.etag, head.size) == (base.etag, base.size):
-            return False
-        clean = 0
-        if attempt.before is not None and base.size < attempt.size <= staged.size:
-            body, version = await snapshot(staged, base.size, attempt.size, self._read_base)
-            if crc64_combine(attempt.before, crc64(body), len(body)) == attempt.crc64:
-                clean = 0 if staged.changed(base.size, attempt.size, version) else attempt.size
-        if staged.base is base:
-            log.info("an earlier request has made %s after all", self.key)
-            staged.replace_base(head.source, clean=clean)
-            if clean:
-                # More of the file is clean now than at the other attempts: they tell nothing about it.
-                self._attempts = ()
-        return True
+        return await self._attempts.reconcile()
 
     # -- giving up, and remembering --
 
@@ -472,7 +429,7 @@ class Upload:
     def _save(self, *, strict: bool = False) -> None:
         parts = self._parts
         state: UploadState | None = None
-        if parts.upload_id is not None or self._attempts:
+        if parts.upload_id is not None or self._attempts.made:
             base = self.staged.base
             headers, meta = parts.sent_as
             state = UploadState(
@@ -484,7 +441,7 @@ class Upload:
                 meta=meta,
                 session=self.staged.session,
                 base_etag="" if base is None else base.etag,
-                attempts=self._attempts,
+                attempts=self._attempts.made,
             )
         self._unsaved = 0
         try:
