@@ -219,13 +219,13 @@ class Changes:
         """Forget *intent*, which was refused, and what the view says because of it; the bucket is asked again."""
         self.failures.pop(intent.id, None)
         self.executor.drop(intent)
-        node = intent.subject.node
+        node, names = intent.subject.node, intent.subject.names
         self._settle(intent)
         if intent.verb in {Verb.MKDIR, Verb.SYMLINK, Verb.RENAME}:
             self._inodes.detach(node)
         if intent.verb is Verb.UPDATE:
             node.known = False
-        for parent, _ in intent.subject.names:
+        for parent, _ in names:
             self._beliefs.expire(parent)
         self._beliefs.expire(node)
 

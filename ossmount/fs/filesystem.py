@@ -310,7 +310,7 @@ class FileSystem:
         Raises:
             OSError: ENOTEMPTY.
         """
-        if node.directory is not None and node.directory.children:
+        if node.directory is not None and (node.directory.children or node.directory.hides):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), node.name.decode())
 
     async def rename(

@@ -114,10 +114,11 @@ class Beliefs:
         prefix = directory.prefix
         expires = now + self.ttl
         seen: set[bytes] = set()
-        marker = False
+        marker = hides = False
         subdirectories = set()
         for key in prefixes:
             name = self._name(key, prefix)
+            hides |= name is None
             if name:
                 subdirectories.add(name)
                 seen.add(name)
@@ -125,6 +126,7 @@ class Beliefs:
                     self._believe_directory(parent, name, key, expires)
         for summary in objects:
             name = self._name(summary.key, prefix)
+            hides |= name is None
             if name == b"":
                 marker = True
                 self._believe_marker(parent, summary, recall(summary))
@@ -140,7 +142,7 @@ class Beliefs:
         for name in [name for name, touch in directory.touches.items() if not touch.live and touch.settled < begun]:
             del directory.touches[name]
         directory.absent.clear()
-        directory.marker = marker
+        directory.marker, directory.hides = marker, hides
         directory.listed_until = expires
         directory.generation += 1
         self.inodes.listed(parent)

@@ -47,6 +47,7 @@ class Directory:
     listed_until: float = NEVER
     is_big: bool = False  # more than one page: not worth listing just to look one name up
     marker: bool | None = None
+    hides: bool = False  # there are keys in it that can be no paths, so it is not empty
     etag: str = ""  # of the marker whose attributes are known
     touches: dict[bytes, Touch] = field(default_factory=dict)
     absent: dict[bytes, float] = field(
