@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING
 
 from ..wire import buckets, listing, tagging
 from ..wire.models import DeleteResult
-from .multipart import Uploads
+from .listings import Entries, Versions, iter_objects, iter_parts, iter_uploads
+from .settings import Settings
+from .transfers import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..wire.models import BucketInfo, BucketStat, ListObjectsResult
+    from ..wire.models import (
+        BucketInfo,
+        BucketStat,
+        ListObjectsResult,
+        ObjectSummary,
+        PartResult,
+        UploadInfo,
+    )
 
 log = logging.getLogger(__name__)
 
 
-class Bucket(Uploads):
+class Bucket(Transfers, Versions, Settings):
     """One bucket; `Client.bucket` makes it.  Methods are named like the operations and raise OSSError."""
 
     def __repr__(self) -> str:
@@ -63,8 +72,27 @@ class Bucket(Uploads):
         """Return the pages of a listing, to be gone through with ``async for``."""
         return Pages(self, prefix, delimiter, start_after, max_keys)
 
-    async def delete_multiple_objects(self, keys: Iterable[str]) -> DeleteResult:
+    def iter_objects(
+        self, prefix: str = "", *, delimiter: str = "", start_after: str = "", max_keys: int = 1000
+    ) -> Entries[ObjectSummary | str, str]:
+        """Return the objects of a listing, to be gone through with ``async for``, however many pages it has.
+
+        With *delimiter*, common prefixes are among them, as text.
+        """
+        return iter_objects(self, prefix, start_after=start_after, delimiter=delimiter, max_keys=max_keys)
+
+    def iter_multipart_uploads(self, prefix: str = "") -> Entries[UploadInfo, tuple[str, str]]:
+        """Return the uploads under way, to be gone through with ``async for``."""
+        return iter_uploads(self, prefix)
+
+    def iter_parts(self, key: str, upload_id: str) -> Entries[PartResult, int]:
+        """Return the parts of an upload, to be gone through with ``async for``."""
+        return iter_parts(self, key, upload_id)
+
+    async def delete_multiple_objects(self, keys: Iterable[str], *, quiet: bool = False) -> DeleteResult:
         """Delete *keys*, any number, as many at once as the service takes; that one does not exist is no error.
+
+        With *quiet* the service does not list what it deleted, and the result does not either.
 
         Keys that XML cannot hold, and any that the answer does not name, are deleted one by one.
 
@@ -77,14 +105,16 @@ class Bucket(Uploads):
         for key in dict.fromkeys(keys):
             (together if listing.can_delete_multiple(key) else alone).append(key)
         for batch in listing.delete_batches(together):
-            request = listing.delete_multiple_objects(self.name, batch)
+            request = listing.delete_multiple_objects(self.name, batch, quiet=quiet)
             result = await self.client.call(request, listing.parse_delete_multiple_objects)
+            if quiet and not result.deleted:
+                continue
             gone = set(result.deleted)
             deleted += [key for key in batch if key in gone]
             alone += [key for key in batch if key not in gone]
         for key in alone:
             await self.delete_object(key)
-        return DeleteResult(tuple(deleted + alone))
+        return DeleteResult(() if quiet else tuple(deleted + alone))
 
     # -- the bucket as such ----------------------------------------------------------------------------------------
 

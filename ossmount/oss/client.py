@@ -16,7 +16,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,12 +37,14 @@ from ..wire.errors import (
     ServiceError,
     TimedOut,
 )
+from ..wire.limits import check
 from ..wire.message import Headers, Request, Response
 from ..wire.refusals import parse_error
 from ..wire.signing import Version, presign, sign
 from .bucket import Bucket
 from .carried import carry
 from .endpoints import is_bucket_name
+from .listings import Entries
 from .retry import RetryPolicy
 from .transport import Transport
 
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ..wire.credentials import Credentials
-    from ..wire.models import ListBucketsResult
+    from ..wire.models import BucketSummary, ListBucketsResult
     from .connection import Body
     from .credentials import CredentialsProvider
     from .endpoints import Endpoint
@@ -194,13 +196,37 @@ class Client:
         request = service.list_buckets(prefix=prefix, marker=marker, max_keys=max_keys)
         return await self.call(request, service.parse_list_buckets)
 
-    async def presign(self, request: Request, *, expires: int = 3600) -> str:
+    def iter_buckets(self, prefix: str = "", *, marker: str = "") -> Entries[BucketSummary, str]:
+        """Return one's buckets, to be gone through with ``async for``."""
+
+        async def fetch(after: str) -> tuple[Iterable[BucketSummary], str | None]:
+            page = await self.list_buckets(prefix=prefix, marker=after)
+            return page.buckets, page.next_marker if page.is_truncated else None
+
+        return Entries(fetch, marker)
+
+    async def put_bucket(
+        self, name: str, *, acl: str = "", storage_class: str = "", data_redundancy_type: str = ""
+    ) -> Bucket:
+        """Make a bucket and return it; see `Bucket.put_bucket`."""
+        bucket = self.bucket(name)
+        await bucket.put_bucket(acl=acl, storage_class=storage_class, data_redundancy_type=data_redundancy_type)
+        return bucket
+
+    async def delete_bucket(self, name: str) -> None:
+        """Delete a bucket; see `Bucket.delete_bucket`."""
+        await self.bucket(name).delete_bucket()
+
+    async def presign(self, request: Request, *, expires: int = 3600, signature: Version | None = None) -> str:
         """Return a URL with which anybody can send *request* until *expires* seconds from now.
+
+        *signature* is the version; that of the client's options if it is not given.
 
         Raises:
             CredentialsError: there is nothing to sign with.
             ValueError: *expires* is not possible.
         """
+        check(request)
         credentials = await self._credentials.get()
         if credentials is None:
             return self.endpoint.url(request)
@@ -211,7 +237,7 @@ class Client:
             expires=expires,
             region=self.endpoint.region,
             product=self.endpoint.product,
-            version=self.options.signature,
+            version=signature or self.options.signature,
         )
         return self.endpoint.url(Request(request.method, request.bucket, request.key, query))
 
@@ -266,7 +292,9 @@ class Client:
 
         Raises:
             OSSError: as `send`.
+            OutOfLimits: the service would refuse it; nothing is sent.
         """
+        check(request)
         if body is None:
             body = request.body
         left = seconds = self.options.deadline + (size + _size_of(body)) / self.options.slowest

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..wire.models import Source
-    from .bucket import Bucket
+    from .multipart import Uploads
 
 log = logging.getLogger(__name__)
 
 # Larger sources are copied in parts: "use UploadPartCopy above 1 GB".
 LARGE = 1024**3
-_PART = 512 * 1024**2
+PART = 512 * 1024**2
 _MAX_PARTS = 10_000
 
 
 async def copy(
-    bucket: Bucket,
+    bucket: Uploads,
     key: str,
     source: Source,
     *,
@@ -41,7 +41,7 @@ async def copy(
     source_bucket: str | None = None,
     forbid_overwrite: bool = False,
     large: int = LARGE,
-    part_size: int = _PART,
+    part_size: int = PART,
     parallel: int = 8,
 ) -> CopyObjectResult:
     """Copy *source* to *key*, which gets *headers* and *meta* and nothing else.
@@ -93,7 +93,7 @@ async def copy(
 
 
 async def _copy_parts(
-    bucket: Bucket,
+    bucket: Uploads,
     key: str,
     upload_id: str,
     source: Source,

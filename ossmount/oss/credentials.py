@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..wire.credentials import Credentials
 from ..wire.errors import CredentialsError
+from .temporary import temporary_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -235,7 +236,8 @@ def find_credentials(
 ) -> CredentialsProvider:
     """Return where credentials are looked for: what is given explicitly, and only if nothing is, the usual places.
 
-    These are the environment, ``~/.passwd-ossfs``, ``/etc/passwd-ossfs`` and ``~/.ossutilconfig``.
+    These are the environment and what it names (an OIDC token, a RAM role, a credentials URI), ``~/.passwd-ossfs``,
+    ``/etc/passwd-ossfs`` and ``~/.ossutilconfig``.
     """
     if access_key_id or access_key_secret:
         return StaticCredentials(access_key_id, access_key_secret, security_token)
@@ -244,6 +246,7 @@ def find_credentials(
     return Chain(
         [
             EnvironmentCredentials(environ),
+            *temporary_credentials(environ, home),
             PasswordFile(home / ".passwd-ossfs", bucket),
             PasswordFile(home.joinpath("/etc/passwd-ossfs"), bucket),
             OssutilConfig(home / ".ossutilconfig"),

@@ -26,6 +26,7 @@ from .streams import check_crc64, crc64_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..wire.callback import Callback
     from ..wire.message import Buffer, Response
     from ..wire.models import ListPartsResult, ListUploadsResult, PartResult
 
@@ -78,6 +79,7 @@ class Uploads(Objects):
         stop: int | None = None,
         if_match: str | None = None,
         source_bucket: str | None = None,
+        source_version_id: str | None = None,
     ) -> PartResult:
         """Make part *number* of the half-open range *start* to *stop* of *source_key*, inside the service.
 
@@ -97,6 +99,7 @@ class Uploads(Objects):
             start=start,
             stop=stop,
             if_match=if_match,
+            source_version_id=source_version_id,
         )
         size = 0 if stop is None else stop - (start or 0)
         return await self.client.call(
@@ -154,15 +157,22 @@ class Uploads(Objects):
         *,
         crc64: int | None = None,
         forbid_overwrite: bool = False,
+        callback: Callback | None = None,
     ) -> CompleteResult:
         """Make the object of *parts*; *crc64* is the one it must have, if that is known.
 
         Raises:
+            CallbackFailed: the object is made, but *callback* was not taken.
             NoSuchUpload: the upload is gone, and the object is not the one it would have made.
             IntegrityError: the object is made, but is not what *crc64* says.
         """
         request = multipart.complete_multipart_upload(
-            self.name, key, upload_id, parts, forbid_overwrite=forbid_overwrite
+            self.name,
+            key,
+            upload_id,
+            parts,
+            forbid_overwrite=forbid_overwrite,
+            headers=None if callback is None else callback.headers(),
         )
         attempt = 0
         while True:

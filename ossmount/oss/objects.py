@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 from dataclasses import replace as _replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..wire import objects, tagging
+from ..wire import objects, restore, tagging
 from ..wire.errors import BrokenResponse
-from ..wire.message import Request, Response
+from ..wire.limits import check_body
+from ..wire.message import Headers, Request, Response, encode_key
+from ..wire.versions import parse_delete_object
+from .sources import FileBody, content_type_of
 from .streams import Download, check_crc64, checked, crc64_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from ..wire.callback import Callback
     from ..wire.message import Buffer
     from ..wire.models import CopyObjectResult, ObjectHead, ObjectMeta, PutObjectResult, SymlinkResult
+    from ..wire.signing import Version
+    from ..wire.versions import Deletion
     from .client import Client, Lease
 
 # Larger bodies are given as a view of the memory they were received into.
@@ -48,6 +55,8 @@ class Objects:
         stop: int | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        if_modified_since: float | None = None,
+        if_unmodified_since: float | None = None,
         into: memoryview | None = None,
         process: str | None = None,
         version_id: str | None = None,
@@ -71,6 +80,8 @@ class Objects:
             stop=stop,
             if_match=if_match,
             if_none_match=if_none_match,
+            if_modified_since=if_modified_since,
+            if_unmodified_since=if_unmodified_since,
             version_id=version_id,
             process=process,
         )
@@ -113,6 +124,9 @@ class Objects:
         start: int | None = None,
         stop: int | None = None,
         if_match: str | None = None,
+        if_none_match: str | None = None,
+        if_modified_since: float | None = None,
+        if_unmodified_since: float | None = None,
         version_id: str | None = None,
         process: str | None = None,
     ) -> AsyncIterator[tuple[ObjectHead, AsyncIterator[bytes]]]:
@@ -124,7 +138,16 @@ class Objects:
             OSSError: as `get_object`; reading a damaged whole object to its end raises IntegrityError.
         """
         request = objects.get_object(
-            self.name, key, start=start, stop=stop, if_match=if_match, version_id=version_id, process=process
+            self.name,
+            key,
+            start=start,
+            stop=stop,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            if_modified_since=if_modified_since,
+            if_unmodified_since=if_unmodified_since,
+            version_id=version_id,
+            process=process,
         )
 
         async def receive(lease: Lease) -> tuple[Lease, ObjectHead]:
@@ -145,10 +168,22 @@ class Objects:
         version_id: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        if_modified_since: float | None = None,
+        if_unmodified_since: float | None = None,
     ) -> ObjectHead:
-        """Return everything about *key* but its bytes."""
+        """Return everything about *key* but its bytes; times are seconds since the epoch.
+
+        Raises:
+            NotModified, PreconditionFailed: it is, or is not, the one the conditions tell.
+        """
         request = objects.head_object(
-            self.name, key, version_id=version_id, if_match=if_match, if_none_match=if_none_match
+            self.name,
+            key,
+            version_id=version_id,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            if_modified_since=if_modified_since,
+            if_unmodified_since=if_unmodified_since,
         )
         return await self.client.call(request, lambda response: objects.parse_head_object(response, key))
 
@@ -160,15 +195,19 @@ class Objects:
     async def put_object(
         self,
         key: str,
-        body: Buffer | AsyncIterable[bytes],
+        body: Buffer | AsyncIterable[bytes] | Path,
         *,
         headers: Mapping[str, str] | None = None,
         meta: Mapping[str, str] | None = None,
         forbid_overwrite: bool = False,
         content_type: str | None = None,
         size: int | None = None,
+        callback: Callback | None = None,
     ) -> PutObjectResult:
-        """Make *key* of *body*: bytes, or a stream, whose length is *size* if that is known.
+        """Make *key* of *body*: bytes, a file, or a stream, whose length is *size* if that is known.
+
+        A file without *content_type* gets the one of its name.  With *callback* the service calls an application's
+        server before it answers.
 
         Bytes go with their CRC-64, so that damaged ones are refused before anything is replaced; a stream's is
         compared afterwards.  A stream that can be iterated only once (a generator) is sent only once.
@@ -177,7 +216,15 @@ class Objects:
             FileAlreadyExists: with *forbid_overwrite*, there is such an object.
             ValueError: a name of *meta* is not possible, or the stream is not *size* bytes long.
             IntegrityError: it arrived damaged.
+            CallbackFailed: it is stored, but *callback* was not taken.
         """
+        if isinstance(body, Path):
+            content_type = content_type or content_type_of(key, body.name)
+            body = FileBody(body)
+            size = body.size
+            check_body(size)
+        if callback is not None:
+            headers = {**(headers or {}), **callback.headers()}
         stream = checked(body, size) if isinstance(body, AsyncIterable) else None
         data = None if isinstance(body, AsyncIterable) else body
         ours = 0 if data is None else await crc64_of(data)
@@ -206,9 +253,10 @@ class Objects:
                 # It may have been left in the middle, and nobody else knows.
                 await body.aclose()
 
-    async def delete_object(self, key: str, *, version_id: str | None = None) -> None:
-        """Delete *key*; that there is none is no error."""
-        await self.client.send(objects.delete_object(self.name, key, version_id=version_id))
+    async def delete_object(self, key: str, *, version_id: str | None = None) -> Deletion:
+        """Delete *key*, or one version of it; that there is none is no error."""
+        request = objects.delete_object(self.name, key, version_id=version_id)
+        return await self.client.call(request, lambda response: parse_delete_object(response, key))
 
     async def copy_object(
         self,
@@ -220,7 +268,11 @@ class Objects:
         headers: Mapping[str, str] | None = None,
         meta: Mapping[str, str] | None = None,
         if_match: str | None = None,
+        if_none_match: str | None = None,
+        if_modified_since: float | None = None,
+        if_unmodified_since: float | None = None,
         forbid_overwrite: bool = False,
+        source_version_id: str | None = None,
     ) -> CopyObjectResult:
         """Copy *source_key* to *key* inside the service.
 
@@ -241,7 +293,11 @@ class Objects:
             headers=headers,
             meta=meta,
             if_match=if_match,
+            if_none_match=if_none_match,
+            if_modified_since=if_modified_since,
+            if_unmodified_since=if_unmodified_since,
             forbid_overwrite=forbid_overwrite,
+            source_version_id=source_version_id,
         )
         return await self.client.call(request, objects.parse_copy_object)
 
@@ -289,11 +345,50 @@ class Objects:
         """Remove all tags of *key*."""
         await self.client.send(tagging.delete_object_tagging(self.name, key))
 
-    async def presign(self, key: str, *, method: str = "GET", expires: int = 3600) -> str:
-        """Return a URL with which anybody can do *method* to *key* until *expires* seconds from now.
+    async def restore_object(self, key: str, *, days: int = 1, tier: str = "", version_id: str | None = None) -> bool:
+        """Make the archived *key* readable for *days*; return whether it is already, else it will be.
+
+        *tier* (``Expedited``, ``Standard``, ``Bulk``) is for cold archives.
 
         Raises:
-            ValueError: *expires* is over seven days.
+            RestoreAlreadyInProgress: somebody has asked before.
+            OperationNotSupported: it is not archived.
+        """
+        request = restore.restore_object(self.name, key, days=days, tier=tier, version_id=version_id)
+        return await self.client.call(request, restore.parse_restore_object)
+
+    def object_url(self, key: str, base_url: str = "") -> str:
+        """Return the unsigned URL of *key*, below *base_url* (that of a CDN, say) if it is given."""
+        if base_url:
+            return f"{base_url.rstrip('/')}/{encode_key(key)}"
+        return self.client.endpoint.url(Request("GET", self.name, key))
+
+    async def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires: int = 3600,
+        process: str = "",
+        response: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        version_id: str | None = None,
+        signature: Version | None = None,
+    ) -> str:
+        """Return a URL with which anybody can do *method* to *key* until *expires* seconds from now.
+
+        *process* is done to a picture, *response* are headers that shall be otherwise in the answer, *headers* those
+        that will be sent with the URL.  *signature* is the client's own if it is not given.
+
+        Raises:
+            ValueError: *expires* is not possible, with version 4 over seven days.
+            OutOfLimits: a header of *response* cannot be set.
             CredentialsError: there is nothing to sign with.
         """
-        return await self.client.presign(Request(method, self.name, key), expires=expires)
+        query = objects.response_overrides(response)
+        if process:
+            query["x-oss-process"] = process
+        if version_id:
+            query["versionId"] = version_id
+        request = Request(method, self.name, key, query, Headers(headers or {}), operation="presign")
+        return await self.client.presign(request, expires=expires, signature=signature)

@@ -1,7 +1,6 @@
 """The server's half of `wire.buckets`: buckets and what is known of them.
 
-Source: API reference, PutBucket, GetBucketInfo, GetBucketLocation, GetBucketStat, GetBucketVersioning, ListLiveChannel,
-DescribeRegions.
+Source: API reference, PutBucket, GetBucketInfo, GetBucketLocation, GetBucketStat, ListLiveChannel, DescribeRegions.
 """
 
 from __future__ import annotations
@@ -93,6 +92,8 @@ def write_get_bucket_info(info: BucketInfo) -> Response:
         xml.wrap("BucketPolicy", [xml.tag("LogBucket", ""), xml.tag("LogPrefix", "")]),
         xml.tag("Comment", ""),
     ]
+    if info.versioning:
+        elements.append(xml.tag("Versioning", info.versioning))
     return xml_response(xml.document("BucketInfo", [xml.wrap("Bucket", elements)]))
 
 
@@ -112,11 +113,6 @@ def write_get_bucket_stat(stat: BucketStat) -> Response:
         *(xml.tag(name, number) for name, number in stat.details.items()),
     ]
     return xml_response(xml.document("BucketStat", elements))
-
-
-def write_get_bucket_versioning() -> Response:
-    """Answer GetBucketVersioning of a bucket that never had versions."""
-    return xml_response(xml.document("VersioningConfiguration", []))
 
 
 def write_list_live_channel() -> Response:

@@ -11,6 +11,7 @@ Source: developer guide, "Image processing parameters"; of the old grammar, "Ima
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -341,3 +342,35 @@ def write_suffix(
         text += f".{extension}" if extension else ""
     parse_suffix(text)
     return text
+
+
+# What is told of a picture
+
+
+def parse_info(body: bytes) -> dict[str, int | float | str]:
+    """Read what ``image/info``, ``@exif`` and ``@infoexif`` tell: values by name, numbers as numbers.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    said = json.loads(body)
+    if not isinstance(said, dict):
+        raise ValueError("not an object in JSON")
+    return {
+        str(name): _plain(entry["value"] if isinstance(entry, dict) and "value" in entry else entry)
+        for name, entry in said.items()
+    }
+
+
+def _plain(value: object) -> int | float | str:
+    text = str(value)
+    if re.fullmatch(r"-?(0|[1-9]\d{0,17})", text, re.ASCII):
+        return int(text)
+    if re.fullmatch(r"-?\d{1,15}\.\d{1,15}", text, re.ASCII):
+        return float(text)
+    return text
+
+
+def write_info(said: Mapping[str, object]) -> bytes:
+    """Write what is told of a picture, each value as text in an object, as the service does."""
+    return json.dumps({name: {"value": str(value)} for name, value in said.items()}).encode()

@@ -117,13 +117,17 @@ class ObjectMeta:
 
 @dataclass(frozen=True, slots=True)
 class PutObjectResult:
-    """An object was written; *last_modified* is the Date of the answer, which is as close as it tells."""
+    """An object was written; *last_modified* is the Date of the answer, which is as close as it tells.
+
+    *callback* is what the application's server answered, if it was called.
+    """
 
     etag: str
     crc64: int | None = None
     version_id: str | None = None
     last_modified: float = 0.0
     request_id: str = ""
+    callback: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +229,7 @@ class ListPartsResult:
 
 @dataclass(frozen=True, slots=True)
 class CompleteResult:
-    """A multipart upload has become an object."""
+    """A multipart upload has become an object; *callback* as in `PutObjectResult`."""
 
     etag: str
     crc64: int | None = None
@@ -233,6 +237,7 @@ class CompleteResult:
     version_id: str | None = None
     request_id: str = ""
     location: str = ""
+    callback: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,32 +105,44 @@ def parse_upload_part_copy(response: Response, number: int, size: int) -> PartRe
 
 
 def complete_multipart_upload(
-    bucket: str, key: str, upload_id: str, parts: Sequence[PartResult], *, forbid_overwrite: bool = False
+    bucket: str,
+    key: str,
+    upload_id: str,
+    parts: Sequence[PartResult],
+    *,
+    forbid_overwrite: bool = False,
+    headers: Mapping[str, str] | None = None,
 ) -> Request:
-    """Make the object of *parts*, which are sorted by number here; parts not named are dropped."""
+    """Make the object of *parts*, which are sorted by number here; parts not named are dropped.
+
+    *headers* may ask for a callback.
+    """
     elements = [
         xml.wrap("Part", [xml.tag("PartNumber", part.number), xml.tag("ETag", quoted_etag(part.etag))])
         for part in sorted(parts, key=lambda part: part.number)
     ]
     body = xml.document("CompleteMultipartUpload", elements)
-    headers = Headers({"content-type": "application/xml"})
+    fields = Headers(headers or {})
+    fields["content-type"] = "application/xml"
     if forbid_overwrite:
-        headers["x-oss-forbid-overwrite"] = "true"
+        fields["x-oss-forbid-overwrite"] = "true"
     query: dict[str, str | None] = {"uploadId": upload_id, "encoding-type": "url"}
-    return Request("POST", bucket, key, query, headers, body, idempotent=False, operation="CompleteMultipartUpload")
+    return Request("POST", bucket, key, query, fields, body, idempotent=False, operation="CompleteMultipartUpload")
 
 
 def parse_complete_multipart_upload(response: Response) -> CompleteResult:
-    """Read the answer to CompleteMultipartUpload."""
-    said = xml.fields(xml.parse(response.body, "CompleteMultipartUploadResult"))
+    """Read the answer to CompleteMultipartUpload; after a callback its body is what the application's server said."""
     headers = response.headers
+    called = "xml" not in headers.get("content-type", "xml")
+    said = {} if called else xml.fields(xml.parse(response.body, "CompleteMultipartUploadResult"))
     return CompleteResult(
-        etag=bare_etag(said["ETag"]),
+        etag=bare_etag(headers["etag"] if called else said["ETag"]),
         crc64=crc64_of(headers),
         last_modified=time_of(headers, "date"),
         version_id=headers.get("x-oss-version-id"),
         request_id=request_id(response),
         location=said.get("Location", ""),
+        callback=bytes(response.body) if called else b"",
     )
 
 

@@ -100,10 +100,10 @@ def read_write(request: Request) -> WriteCall:
     """Read what PutObject, PutSymlink and InitiateMultipartUpload have in common.
 
     Raises:
-        NotImplementedByOSS: it has conditions, which OSS does not know for writing, or a callback, which is not served
-        here. ServiceError: as `read_properties`.
+        NotImplementedByOSS: it has conditions, which OSS does not know for writing.
+        ServiceError: as `read_properties`.
     """
-    for name in (*_CONDITIONS, "x-oss-callback"):
+    for name in _CONDITIONS:
         if name in request.headers:
             raise NotImplementedByOSS(details={"Header": name.title()})
     return WriteCall(properties=read_properties(request), forbid_overwrite=_forbids(request))
@@ -286,6 +286,8 @@ def write_head_object(head: ObjectHead, overrides: Mapping[str, str] | None = No
         fields(headers, "x-oss-restore", head.restore)
     if head.version_id is not None:
         fields(headers, "x-oss-version-id", head.version_id)
+    if head.version_id is not None:
+        fields(headers, "x-oss-version-id", head.version_id)
     return Response(status, headers)
 
 
@@ -354,6 +356,8 @@ def write_get_symlink(result: SymlinkResult) -> Response:
     headers["last-modified"] = http_date(result.last_modified)
     headers["x-oss-object-type"] = "Symlink"
     headers["x-oss-symlink-target"] = encode_key(result.target)
+    if result.version_id is not None:
+        headers["x-oss-version-id"] = result.version_id
     if result.version_id is not None:
         headers["x-oss-version-id"] = result.version_id
     return Response(200, headers)

@@ -228,6 +228,7 @@ def parse_put_object(response: Response) -> PutObjectResult:
         version_id=headers.get("x-oss-version-id"),
         last_modified=time_of(headers, "date"),
         request_id=request_id(response),
+        callback=bytes(response.body),
     )
 
 

@@ -275,6 +275,12 @@ def write_list_object_versions(result: ListVersionsResult, call: ListVersionsCal
 # Deleting
 
 
+def delete_version(bucket: str, key: str, version_id: str | None = None) -> Request:
+    """Delete one version for good; None puts a delete marker on *key*."""
+    query: dict[str, str | None] = {"versionId": version_id} if version_id else {}
+    return Request("DELETE", bucket, key, query, operation="DeleteObject")
+
+
 def parse_delete_object(response: Response, key: str = "") -> Deletion:
     """Read the answer to DeleteObject."""
     headers = response.headers

@@ -1,0 +1,124 @@
+"""Copies and changes of metadata that keep everything that was not to be changed.
+
+The service's CopyObject is blunt: with new metadata, everything else is reset, the ACL always is, and above 1 GB it may
+refuse.  What is here looks at the source first, and carries along what the caller did not say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from ..wire import metadata
+from ..wire.errors import AccessDenied
+from ..wire.models import CopyObjectResult
+from . import copying
+from .multipart import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..wire.models import ObjectHead
+
+
+class Copies(Uploads):
+    """The calls that copy with care."""
+
+    async def copy(
+        self,
+        key: str,
+        source_key: str,
+        *,
+        source_bucket: Copies | None = None,
+        headers: Mapping[str, str] | None = None,
+        meta: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        if_modified_since: float | None = None,
+        if_unmodified_since: float | None = None,
+        forbid_overwrite: bool = False,
+        part_size: int = copying.PART,
+        parallel: int = 8,
+    ) -> CopyObjectResult:
+        """Copy *source_key*, of any size, of this bucket or of *source_bucket*, to *key*.
+
+        *headers* and *meta* replace the source's, each as a whole; what is None is the source's.  A symlink becomes
+        a symlink.  The ACL is not copied, as CopyObject does not.
+
+        Raises:
+            NoSuchKey: there is no source.
+            NotModified, PreconditionFailed: the source is not as the conditions want it, or changed meanwhile.
+            FileAlreadyExists: with *forbid_overwrite*, there is such an object.
+        """
+        origin = source_bucket or self
+        head = await origin.head_object(
+            source_key,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            if_modified_since=if_modified_since,
+            if_unmodified_since=if_unmodified_since,
+        )
+        fields = dict(metadata.carried(head.headers)) if headers is None else dict(headers)
+        if "x-oss-tagging" not in fields and head.tagging_count:
+            fields["x-oss-tagging"] = urlencode(await origin.get_object_tagging(source_key), quote_via=quote)
+            fields["x-oss-tagging-directive"] = "Replace"
+        wanted = head.meta if meta is None else meta
+        if head.type == "Symlink":
+            return await _copy_symlink(self, key, origin, head, fields, wanted, forbid_overwrite=forbid_overwrite)
+        return await copying.copy(
+            self,
+            key,
+            head.source,
+            headers=fields,
+            meta=wanted,
+            source_bucket=origin.name,
+            forbid_overwrite=forbid_overwrite,
+            part_size=part_size,
+            parallel=parallel,
+        )
+
+    async def put_object_meta(
+        self, key: str, meta: Mapping[str, str] | None, *, headers: Mapping[str, str] | None = None
+    ) -> CopyObjectResult:
+        """Replace the user metadata of *key* (None removes all), and of its headers those in *headers*.
+
+        Everything else stays: other headers, storage class, tags, ACL.  No data is moved.
+
+        Raises:
+            NoSuchKey: there is no such object.
+            PreconditionFailed: it changed meanwhile.
+        """
+        head = await self.head_object(key)
+        fields = {**metadata.carried(head.headers), **{name.lower(): text for name, text in (headers or {}).items()}}
+        if "x-oss-object-acl" not in fields:
+            acl = await _acl_of(self, key)
+            if acl != "default":
+                fields["x-oss-object-acl"] = acl
+        if head.type == "Symlink":
+            return await _copy_symlink(self, key, self, head, fields, meta or {})
+        # Onto itself any size goes at once.
+        return await copying.copy(self, key, head.source, headers=fields, meta=meta or {}, large=head.size)
+
+
+async def _acl_of(bucket: Uploads, key: str) -> str:
+    try:
+        return await bucket.get_object_acl(key)
+    except AccessDenied:
+        # Who may not see it may not set it either.
+        return "default"
+
+
+async def _copy_symlink(
+    bucket: Uploads,
+    key: str,
+    origin: Uploads,
+    head: ObjectHead,
+    headers: Mapping[str, str],
+    meta: Mapping[str, str],
+    *,
+    forbid_overwrite: bool = False,
+) -> CopyObjectResult:
+    link = await origin.get_symlink(head.key)
+    fields = {name: text for name, text in headers.items() if name != "x-oss-tagging-directive"}
+    result = await bucket.put_symlink(key, link.target, headers=fields, meta=meta, forbid_overwrite=forbid_overwrite)
+    return CopyObjectResult(result.etag, result.last_modified, result.crc64, result.version_id, result.request_id)

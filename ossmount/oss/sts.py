@@ -1,0 +1,112 @@
+"""Temporary credentials from the Security Token Service.
+
+Source: API reference of STS, AssumeRole, AssumeRoleWithOIDC; "Endpoints".
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from ..wire import sts
+from ..wire.errors import BrokenResponse, CredentialsError
+from .fetching import fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import httpx
+
+    from ..wire.sts import AssumedRole
+    from .credentials import CredentialsProvider
+
+ENDPOINT = "https://sts.aliyuncs.com"
+
+
+def sts_endpoint(region: str = "", *, vpc: bool = False) -> str:
+    """Return the URL of STS in *region*, with *vpc* the one inside Alibaba Cloud; without a region the central one."""
+    region = region.removeprefix("oss-")
+    return f"https://sts{'-vpc' if vpc else ''}.{region}.aliyuncs.com" if region else ENDPOINT
+
+
+class STS:
+    """A client of STS that signs with *credentials*, which AssumeRoleWithOIDC alone can do without."""
+
+    def __init__(
+        self,
+        credentials: CredentialsProvider | None = None,
+        *,
+        endpoint: str = ENDPOINT,
+        timeout: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+        nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._credentials = credentials
+        self._endpoint = endpoint if "://" in endpoint else f"https://{endpoint}"
+        self._timeout = timeout
+        self._transport = transport
+        self._clock = clock
+        self._nonce = nonce
+
+    def __repr__(self) -> str:
+        return f"<STS {self._endpoint}>"
+
+    async def assume_role(
+        self,
+        role_arn: str,
+        session_name: str = "ossmount",
+        *,
+        duration: int = 3600,
+        policy: str | Mapping[str, Any] | None = None,
+        external_id: str = "",
+    ) -> AssumedRole:
+        """Return credentials for *role_arn* that are valid for *duration* seconds; *policy* narrows them.
+
+        Raises:
+            OutOfLimits: an argument is not possible.
+            ServiceError: STS said no.
+            TransportError: there was no answer.
+            CredentialsError: there is nothing to sign with.
+        """
+        parameters = sts.assume_role(role_arn, session_name, duration=duration, policy=policy, external_id=external_id)
+        credentials = await self._credentials.get() if self._credentials is not None else None
+        if credentials is None:
+            raise CredentialsError("AssumeRole must be signed, and there are no credentials")
+        return await self._call(
+            sts.signed(parameters, credentials, now=self._clock(), nonce=self._nonce(), method="POST")
+        )
+
+    async def assume_role_with_oidc(
+        self,
+        role_arn: str,
+        provider_arn: str,
+        token: str,
+        session_name: str = "ossmount",
+        *,
+        duration: int = 3600,
+        policy: str | Mapping[str, Any] | None = None,
+    ) -> AssumedRole:
+        """Return credentials for *role_arn*, proven by the OIDC *token*; see `assume_role`."""
+        parameters = sts.assume_role_with_oidc(
+            role_arn, session_name, provider_arn, token, now=self._clock(), duration=duration, policy=policy
+        )
+        return await self._call(parameters)
+
+    async def _call(self, parameters: Mapping[str, str]) -> AssumedRole:
+        response = await fetch(
+            f"{self._endpoint}/",
+            method="POST",
+            headers={"content-type": "application/x-www-form-urlencoded"},
+            body=urlencode(parameters).encode(),
+            timeout=self._timeout,
+            # A nonce must not be used twice.
+            attempts=1,
+            transport=self._transport,
+        )
+        try:
+            return sts.parse_assume_role(response)
+        except ValueError as exc:
+            raise BrokenResponse(f"{parameters['Action']}: not the answer expected: {exc}") from None
