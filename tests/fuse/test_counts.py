@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,8 +23,9 @@ PATIENT = ("--ttl", "10m")  # so that a slow machine does not ask again
 
 
 def put(bucket: oss2.Bucket, names: Iterable[str], content: bytes = b"x") -> None:
-    for name in names:
-        bucket.put_object(name, content)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda name: bucket.put_object(name, content), names):
+            pass
 
 
 def is_missing(path: object) -> bool:
