@@ -74,18 +74,19 @@ def table(results: Sequence[Result]) -> Table:
     """Return the table of *results*."""
     shown = Table(title=None, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     shown.add_column("row")
-    for name in ("seconds", "durable", "peers", "GETs", "wire", "CPU", "server", "RSS", "peak"):
+    for name in ("seconds", "best", "durable", "peers", "GETs", "wire", "CPU", "server", "RSS", "peak"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("requests")
     for result in results:
         row = result.row
         if not result.runs:
-            shown.add_row(row.title, "failed", "", _seconds(row.peers), *[""] * 6, result.error)
+            shown.add_row(row.title, "failed", "", "", _seconds(row.peers), *[""] * 6, result.error)
             continue
         one = result.median
         shown.add_row(
             row.title,
             _seconds(one.seconds),
+            _seconds(min(run.seconds for run in result.runs)) if len(result.runs) > 1 else "",
             _seconds(one.durable),
             _seconds(row.peers) + (f" ({_seconds(row.peers_durable)})" if row.peers_durable is not None else ""),
             str(one.at_once or ""),
@@ -100,8 +101,8 @@ def table(results: Sequence[Result]) -> Table:
 
 
 LEGEND = (
-    "durable: until every change was in the bucket; peers: the best of them; GETs: at once; wire: with a request under"
-    " way;\nCPU: of the daemon; server: CPU of it; RSS, peak: MiB of the daemon"
+    "seconds: the median; durable: until every change was in the bucket; peers: the best of them; GETs: at once;\n"
+    "wire: with a request under way; CPU: of the daemon; server: CPU of it; RSS, peak: MiB of the daemon"
 )
 
 
