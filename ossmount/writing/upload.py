@@ -301,8 +301,10 @@ class Upload:
             and not staged.dirty
         )
 
-    async def _put_whole(self, headers: dict[str, str], meta: dict[str, str]) -> UploadResult:
+    async def _put_whole(self, headers: dict[str, str], meta: dict[str, str]) -> UploadResult | None:
         async with self._limiter, memory(self._space, self.staged.size):
+            if self.staged.size > self._limits.small:
+                return None
             body, version = await snapshot(self.staged, 0, None, self._read_base)
             # No await from here to the request.
             if self._attempts.matter:

@@ -6,6 +6,8 @@ import os
 import random
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -550,6 +552,61 @@ def test_a_kill_between_any_two_system_calls_leaves_the_old_state_or_the_new(
         assert found.base is not None
         assert content_of(found, contents[found.base.etag]) in states[index : index + 2], copy
         again.close()
+
+
+WRITER = """
+import random, sys
+from pathlib import Path
+from ossmount.writing.options import WritingOptions
+from ossmount.writing.staging import Staging
+
+staging = Staging(WritingOptions(directory=Path(sys.argv[1]), reserve=0))
+chance = random.Random(int(sys.argv[2]))
+file = staging.create("k", None)
+for turn in range(1_000_000):
+    if chance.random() < 0.1:
+        file.truncate(chance.randrange(0, 60_000))
+    else:
+        file.write(chance.randrange(0, 50_000), bytes([turn % 256]) * chance.randrange(1, 5000))
+    print(turn, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kill_9_takes_nothing_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
+    """A real process is really killed in the middle of its writes."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "staging"), str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        for _ in range(50 + 317 * seed):
+            writer.stdout.readline()
+        writer.kill()
+        told = writer.stdout.read().split()
+    last = int(told[-1]) if told and told[-1].isdigit() else 49 + 317 * seed
+    [file] = make(tmp_path / "staging").recover()
+
+    chance = random.Random(seed)
+    content = bytearray()
+    states = []
+    for turn in range(last + 3):
+        if turn > last - 1:
+            states.append(bytes(content))
+        if chance.random() < 0.1:
+            size = chance.randrange(0, 60_000)
+            content += bytes(max(0, size - len(content)))
+            del content[size:]
+        else:
+            place = chance.randrange(0, 50_000)
+            data = bytes([turn % 256]) * chance.randrange(1, 5000)
+            content += bytes(max(0, place + len(data) - len(content)))
+            content[place : place + len(data)] = data
+
+    # What was told is there; the change after that may be, and at most the pages of one write half and half.
+    found = content_of(file)
+    near = [state for state in states[1:] if len(state) == len(found)]
+    assert near
+    assert all(found[place] in {state[place] for state in near} for place in range(len(found)))
+    file.close()
 
 
 def test_a_kill_while_a_file_is_begun_or_discarded_leaves_no_rubbish(

@@ -638,6 +638,21 @@ async def test_giving_up_leaves_nothing_behind(desk: Desk) -> None:
     await desk.upload.abort()
 
 
+async def test_a_file_that_grew_while_it_waited_for_its_turn_goes_in_parts(desk: Desk) -> None:
+    await desk.create()
+    desk.write(0, noise(1000))
+    desk.limiter.total_tokens = 1
+    await desk.limiter.acquire_on_behalf_of("somebody")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.finish)
+        while not desk.limiter.statistics().tasks_waiting:
+            await trio.lowlevel.checkpoint()
+        desk.write(1000, noise(3 * PART))
+        desk.limiter.release_on_behalf_of("somebody")
+
+    assert (await desk.bucket.head_object("k")).type == "Multipart"
+
+
 async def test_a_writer_that_never_stops_gives_one_version_or_another(desk: Desk) -> None:
     await desk.create()
     size = 6 * PART + 3
