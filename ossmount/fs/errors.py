@@ -99,6 +99,7 @@ TABLE: Final[dict[type[BaseException], Row]] = {
     ),
     oss.MethodNotAllowed: Row(errno.EPERM, "not even an owner may do that to this resource"),
     # --- what a program gave, mostly as an extended attribute
+    oss.OutOfLimits: Row(errno.EINVAL, "a value that OSS would not take; it was not asked"),
     oss.InvalidArgument: Row(errno.EINVAL, "a value that OSS does not take"),
     oss.InvalidTag: Row(errno.EINVAL, "the tags are not what OSS takes for tags"),
     oss.InvalidEncryptionAlgorithmError: Row(errno.EINVAL, "an encryption that OSS does not know"),
