@@ -230,7 +230,7 @@ def parse_suffix(text: str, *, bare_style: bool = False) -> list[Process]:
             try:
                 processes.append(_parse_operators(step))
             except ValueError:
-                if not bare_style or not step or _TOKEN.fullmatch(step.partition("_")[0]):
+                if not bare_style or not step or _TOKEN.match(step):
                     raise
                 processes.append(Process(style=step))
     return processes
