@@ -86,7 +86,7 @@ class Changes:
         """
         key = self._inodes.key_of(node)
         void = self._void_before_delete(node, key)
-        if not node.remote:
+        if not node.remote and self.executor.touching(key) <= set(void):
             self._drop(void)
             return None
         return self._append(Verb.DELETE, node, key, instead_of=void)
@@ -376,7 +376,8 @@ class Changes:
         self.failures.pop(intent.id, None)
 
     def _void_before_delete(self, node: Node, key: str) -> list[Intent]:
-        """Return the intents that a delete of *key* makes pointless; a PUT that has begun is interrupted.
+        """Return the intents that a delete of *key* makes pointless; a PUT that has begun is interrupted, unless the
+        request that makes the object is on its way: the service might carry that out after whatever comes next.
 
         The PUT of the node itself is one of them whatever its key: a directory around it may have been renamed since.
         """
@@ -389,7 +390,8 @@ class Changes:
         if file is not None and file.put is not None and file.put.live:
             if file.put.started:
                 node.remote = True  # it may be there at any moment
-                self.executor.abandon(file.put)
+                if file.put.upload is None or not file.put.upload.committing:
+                    self.executor.abandon(file.put)
             else:
                 void.add(file.put)
         return list(void)

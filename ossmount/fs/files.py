@@ -328,8 +328,10 @@ class OpenFile:
                 acl = self.node.acl or await self.rooms.carrying.acl_of(self._upload_key, None)
                 if acl not in {None, "default"}:
                     headers["x-oss-object-acl"] = acl
-            while upload is self._upload and self.staged is staged and self.is_dirty and upload.ready():
+            while upload is self._upload and self.staged is staged and self.is_dirty:
                 await upload.advance(headers, self._meta())
+                if not upload.ready():  # asking takes the answer away: whoever started this has had the first
+                    break
         finally:
             self._is_ahead = False
 
@@ -345,7 +347,7 @@ class OpenFile:
             return
         if staged.version == version and not self.is_dirty:
             self.node.size = source.size
-            if not self.writers:
+            if not self.writers and not (self.node.is_unlinked and self.handles):
                 if (
                     0 < source.size <= _KEEP
                     and len(pieces := staged.layout(0, source.size)) == 1

@@ -369,9 +369,10 @@ class FileSystem:
             raise
         tag = node.source.etag if node.source is not None else ""
         keep = node.page_tag == tag or file.staged is not None
+        was_other = node.page_tag not in {"", tag}
         node.page_tag = tag
         fh = self.files.add(Handle(file, is_writer=writing))
-        return Opened(fh, keep_cache=keep, has_changed=node.size != size or not keep)
+        return Opened(fh, keep_cache=keep, has_changed=node.size != size or was_other)
 
     async def read(self, fh: int, offset: int, size: int) -> bytes:
         """Read; see pread(2)."""

@@ -61,6 +61,7 @@ class Opening:
         self._rooms = rooms
         self._walks: dict[Node, Walk] = {}
         self._fetching: dict[Node, trio.Event] = {}
+        self._asked: dict[Node, float] = {}  # whose attributes were asked for, and when
         self._fetched: dict[Node, float] = {}  # looked at ahead of the open that will come, and when
 
     async def attributes(self, node: Node) -> None:
@@ -69,6 +70,8 @@ class Opening:
         Raises:
             OSError: ENOENT, it has gone; ESTALE, it is something else now, and its name has to be looked up again.
         """
+        if not node.is_directory:
+            self._note_stat(node)
         try:
             await self._rooms.lookup.attributes(node, self._ask)
         except KindChanged:
@@ -99,6 +102,11 @@ class Opening:
         begun = self._rooms.beliefs.begin()
         try:
             if writing:
+                asked = self._asked.pop(node, None)
+                if asked is not None and node.known and trio.current_time() - asked <= FETCHED_FOR:
+                    # The kernel has just asked for its attributes, to see whether it may be opened.
+                    self._rooms.background.start(self._ask_acl, node, source)
+                    return
                 head = await self._head_and_acl(node, source)
             elif not source.size:
                 head = await self._rooms.lookup.head(source.key)
@@ -119,26 +127,25 @@ class Opening:
 
     async def _head_and_acl(self, node: Node, source: Source) -> ObjectHead:
         """Ask for all that is needed to write *node* again as it was: one round trip now saves one at close."""
-        acl: str | None = None
-
-        async def ask_acl() -> None:
-            nonlocal acl
-            # What goes wrong here goes wrong again when the file is uploaded, and is told then.
-            with suppress(OSSError):
-                acl = await self._rooms.carrying.acl_of(source.key, source.etag) or "default"
-
         answer: ObjectHead | OSSError
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask_acl)
+            nursery.start_soon(self._ask_acl, node, source)
             try:
                 answer = await self._rooms.lookup.head(source.key)
             except OSSError as exc:  # a nursery would make a group of it
                 answer = exc
         if isinstance(answer, OSSError):
             raise answer
-        if answer.etag == source.etag:
-            node.acl = acl
+        if answer.etag != source.etag:
+            node.acl = None
         return answer
+
+    async def _ask_acl(self, node: Node, source: Source) -> None:
+        # What goes wrong here goes wrong again when the file is uploaded, and is told then.
+        with suppress(OSSError):
+            acl = await self._rooms.carrying.acl_of(source.key, source.etag) or "default"
+            if node.source is not None and node.source.etag == source.etag:
+                node.acl = acl
 
     async def peek(self, node: Node) -> ObjectHead:
         """GET the first bytes of *node*, into the cache, and return what came with them.
@@ -167,6 +174,13 @@ class Opening:
 
     # Foresight
 
+    def _note_stat(self, node: Node) -> None:
+        """Let the window of HEADs slide along with somebody who stats entry after entry."""
+        walk = self._walk(node)
+        if walk is not None and walk.stats and walk.last is not node:
+            walk.stats, walk.last, walk.last_opened = walk.stats + 1, node, False
+            self._stat_ahead(walk, node)
+
     async def _ask(self, node: Node) -> ObjectHead:
         """Fetch the head of *node*, whose attributes somebody wants; with its bytes, if those are likely to be
         next.
@@ -186,8 +200,10 @@ class Opening:
         if not node.known and 0 < source.size <= SMALL and (walk is None or not walk.stats):
             head = await self.peek(node)
             self._remember_fetched(node)
-            return head
-        return await self._rooms.lookup.head(source.key)
+        else:
+            head = await self._rooms.lookup.head(source.key)
+            _remember(self._asked, node)
+        return head
 
     def _note_open(self, node: Node) -> None:
         walk = self._walk(node)
@@ -266,7 +282,13 @@ class Opening:
             del self._fetching[node]
 
     def _remember_fetched(self, node: Node) -> None:
-        now = trio.current_time()
-        if len(self._fetched) >= 1024:
-            self._fetched = {each: when for each, when in self._fetched.items() if now - when <= FETCHED_FOR}
-        self._fetched[node] = now
+        _remember(self._fetched, node)
+
+
+def _remember(moments: dict[Node, float], node: Node) -> None:
+    """Note that something was done for *node* just now, and forget what was done too long ago."""
+    now = trio.current_time()
+    if len(moments) >= 1024:
+        for each in [each for each, when in moments.items() if now - when > FETCHED_FOR]:
+            del moments[each]
+    moments[node] = now

@@ -46,6 +46,7 @@ class Directory:
     children: dict[bytes, Node] = field(default_factory=dict)
     listed_until: float = NEVER
     is_big: bool = False  # more than one page: not worth listing just to look one name up
+    asked: int = 0  # names that were asked for one by one since its last listing ran out
     marker: bool | None = None
     hides: bool = False  # there are keys in it that can be no paths, so it is not empty
     etag: str = ""  # of the marker whose attributes are known

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PAGE = 1000  # entries of a page of a listing
+
 
 class KindChanged(Exception):
     """A node turned out to be of another kind than LIST could tell; its name has to be looked up again."""
@@ -72,6 +74,13 @@ class Lookup:
         was_listed = not directory.is_big and directory.listed_until > NEVER
         if was_listed and await self._listing.fill(parent, first_page_only=True):
             return directory.children.get(name)  # one request brought all of the directory up to date
+        if directory.is_big and directory.listed_until > NEVER:
+            # Each single question is two requests: with as many as a listing takes, the listing was due.
+            directory.asked += 1
+            if 2 * directory.asked > 1 + len(directory.children) // _PAGE:
+                directory.asked = 0
+                await self._listing.fill(parent)
+                return directory.children.get(name)
         return await self._ask(parent, name, key)
 
     async def _ask(self, parent: Node, name: bytes, key: str) -> Node | None:

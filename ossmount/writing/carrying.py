@@ -11,6 +11,7 @@ again, except where this mount wrote the object and so knows it to have none of 
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,8 @@ class Carrying:
     async def _copy_onto_itself(
         self, source: Source, headers: Mapping[str, str], meta: Mapping[str, str]
     ) -> CopyObjectResult:
-        return await copying.copy(self._bucket, source.key, source, headers=headers, meta=meta)
+        # No byte moves when an object is copied onto itself, so one request will do for any size.
+        return await copying.copy(self._bucket, source.key, source, headers=headers, meta=meta, large=sys.maxsize)
 
     async def _rename(self, intent: Intent) -> Carried:
         await self._preserve(intent.target)

@@ -185,12 +185,15 @@ class IntentLog:
             self._write("COMMIT", ())
         except BaseException:
             self._afterwards.clear()
-            if self._db.in_transaction:  # a full disk ends some transactions by itself
-                self._db.execute("ROLLBACK")
+            self._roll_back()
             raise
         afterwards, self._afterwards = self._afterwards, []
         for action in afterwards:
             action()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # a full disk ends some transactions by itself
+            self._db.execute("ROLLBACK")
 
     def once_written(self, action: Callable[[], object]) -> None:
         """Do *action* when all that was noted so far is sure to survive a crash; never, if it cannot be written."""
