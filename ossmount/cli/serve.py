@@ -72,6 +72,10 @@ def _bucket(name: str) -> str:
 @click.option(
     "--bucket", "buckets", multiple=True, metavar="NAME", type=_Parsed("bucket", _bucket), help="Make this bucket."
 )
+@click.option("--role", default="", metavar="NAME", help="Let anybody here have temporary credentials of this role.")
+@click.option(
+    "--image-host", "image_hosts", multiple=True, metavar="HOST", help="Process pictures at this host: KEY@OPERATORS."
+)
 @click.option(
     "--faults", default=(), metavar="JSON|FILE", type=_Parsed("faults", _faults), help="What shall go wrong, and when."
 )

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
+from ..wire.access import LOGGING
+from ..wire.cors import CONFIGURATION as CORS, response_headers
 from ..wire.dates import http_date
 from ..wire.errors import (
     EntityTooLarge,
@@ -37,7 +39,10 @@ from .faults import Plan
 from .pacing import Lane
 from .requestlog import Entry, RequestLog
 from .routes import Body, Operation, route
-from .service import MAX_BODY, Download, Service, ServiceOptions, bucket_finder
+from .service import MAX_BODY, Download, Right, Service, ServiceOptions, host_reader
+from .sts import SecurityTokenService
+from .upkeep import Upkeep
+from .website import enter, error_page, website_for
 
 if TYPE_CHECKING:
     from .blobs import Incoming
@@ -49,6 +54,8 @@ log = logging.getLogger(__name__)
 
 # Of XML in a request, in bytes: 10,000 parts with their ETags need 1 MiB.
 MAX_DOCUMENT = 4 * 1024 * 1024
+# Of a form, which is held in memory with the file in it.
+MAX_FORM = 256 * 1024 * 1024
 
 # The connection below puts itself into the scope under this name.
 CONNECTION = "ossmount.connection"
@@ -86,7 +93,9 @@ class App:
         self.faults = Plan()
         self.requests = RequestLog()
         self._service = Service(store, options)
-        self._bucket_of = bucket_finder(options.hosts)
+        self._upkeep = Upkeep(self._service)
+        self._tokens = SecurityTokenService(self._service)
+        self._host = host_reader(options.hosts, options.image_hosts)
         self._numbers = itertools.count(secrets.randbits(80))
         self._introspection: object = None
 
@@ -97,20 +106,26 @@ class App:
         if scope["type"] != "http":
             raise RuntimeError(f"not served here: {scope['type']}")
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-        bucket = self._bucket_of(headers.get("host", ""))
+        bucket, image = self._host(headers.get("host", ""))
         raw_path = scope["raw_path"].decode("latin-1")
         if self.options.introspect and not bucket and raw_path.startswith("/-/"):
             await self._introspect(scope, receive, send)
             return
-        exchange = Exchange(receive, send, scope.get(CONNECTION) or _NoConnection())
+        client = scope.get("client")
+        exchange = Exchange(
+            receive, send, scope.get(CONNECTION) or _NoConnection(), client=client[0] if client else "", image=image
+        )
         request = _request(scope["method"], bucket, raw_path, scope["query_string"].decode("latin-1"), headers)
         await self._serve(request, exchange)
 
     async def _serve(self, request: Request, exchange: Exchange) -> None:
         start = time.monotonic()
+        if self.store.clock() >= self._upkeep.due:
+            self._upkeep.run(self.store.clock())
         operation: Operation | ServiceError
+        key = request.key
         try:
-            operation = route(request)
+            operation = self._operation(request, exchange)
             request.operation = operation.name
         except ServiceError as exc:
             operation = exc
@@ -126,18 +141,39 @@ class App:
             with contextlib.suppress(Disconnected):
                 await exchange.abandon(reset=True)
         finally:
-            self.requests.end(
-                Entry(
-                    request.operation,
-                    request.bucket,
-                    request.key,
-                    exchange.status,
-                    exchange.received,
-                    exchange.sent,
-                    start,
-                    time.monotonic(),
-                )
+            name = request.operation
+            entry = Entry(
+                name, request.bucket, key, exchange.status, exchange.received, exchange.sent, start, time.monotonic()
             )
+            self.requests.end(entry)
+            if LOGGING.parameter in self._service.settings(request.bucket):
+                self._upkeep.log.note(
+                    request,
+                    entry,
+                    client=exchange.client,
+                    access_key_id=exchange.access_key_id,
+                    request_id=exchange.request_id,
+                    code=exchange.code,
+                    now=self.store.clock(),
+                )
+
+    def _operation(self, request: Request, exchange: Exchange) -> Operation:
+        """Return what *request* asks for; a website's visitor may mean another key than the one in the path.
+
+        Raises:
+            ServiceError: as `route`.
+        """
+        if request.bucket in ("", "latest") and self._tokens.is_meant(request):
+            return Operation(request.operation, self._answer_token, Right.NONE, Body.DOCUMENT)
+        website = exchange.website = website_for(self._service, request)
+        if website is not None:
+            redirect = enter(self._service, website, request)
+            if redirect is not None:
+                return Operation("GetObject", lambda _service, _request: redirect, Right.NONE)
+        return route(request)
+
+    def _answer_token(self, _service: Service, request: Request) -> Response:
+        return self._tokens.answer(request, self.store.clock(), self._new_id())
 
     async def _strike_and_answer(
         self, operation: Operation | ServiceError, request: Request, exchange: Exchange
@@ -156,7 +192,10 @@ class App:
                 raise operation
             answer = await self._carry_out(operation, request, exchange, now)
         except ServiceError as exc:
+            exchange.code = exc.code
             answer = self._refusal(exc, request)
+            if exchange.website is not None:
+                answer = error_page(self._service, exchange.website, request, exc) or answer
         except Disconnected:
             raise
         except Exception:
@@ -183,12 +222,12 @@ class App:
     ) -> Response | Download:
         service = self._service
         service.check_names(request)
-        service.authorize(request, operation.right, now)
+        exchange.access_key_id = service.authorize(request, operation.right, now, image=exchange.image)
         if operation.body is Body.OBJECT:
             return await self._store(operation, request, exchange)
-        if operation.body is Body.DOCUMENT:
+        if operation.body is not Body.NONE:
             document = bytearray()
-            await exchange.receive_into(document.extend, MAX_DOCUMENT)
+            await exchange.receive_into(document.extend, MAX_DOCUMENT if operation.body is Body.DOCUMENT else MAX_FORM)
             request.body = bytes(document)
         answer = operation.run(service, request)
         return await answer if isawaitable(answer) else answer  # type: ignore[no-any-return]
@@ -210,12 +249,13 @@ class App:
                 raise InvalidDigest
             if digests.crc64 not in (None, body.crc64):
                 raise InvalidCRC64
-            return operation.run(self._service, request, body)  # type: ignore[no-any-return]
+            answer = operation.run(self._service, request, body)
+            return await answer if isawaitable(answer) else answer  # type: ignore[no-any-return]
         finally:
             body.discard()
 
     def _refusal(self, error: ServiceError, request: Request) -> Response:
-        error.request_id = f"{next(self._numbers) & (1 << 96) - 1:024X}"
+        error.request_id = self._new_id()
         error.host_id = request.headers.get("host", "")
         log.debug("%r: %s", request, error)
         response = write_error(error, head=request.method == "HEAD")
@@ -230,7 +270,10 @@ class App:
         fields(headers, "date", http_date(now))
         fields(headers, "x-oss-server-time", "1")
         if "x-oss-request-id" not in headers:
-            fields(headers, "x-oss-request-id", f"{next(self._numbers) & (1 << 96) - 1:024X}")
+            fields(headers, "x-oss-request-id", self._new_id())
+        exchange.request_id = headers["x-oss-request-id"]
+        if "origin" in request.headers:
+            self._share(request, headers)
         head = request.method == "HEAD"
         if isinstance(answer, Download) and not head:
             blobs = self.store.blobs
@@ -239,6 +282,23 @@ class App:
                 await exchange.respond(response, blobs.read(answer.segments, connection.outgoing.unit))
         else:
             await exchange.respond(response, head=head)
+
+    def _new_id(self) -> str:
+        return f"{next(self._numbers) & (1 << 96) - 1:024X}"
+
+    def _share(self, request: Request, headers: Headers) -> None:
+        """Tell the browser whether the page that sent *request* may see the answer."""
+        rules = self._service.settings(request.bucket).get(CORS.parameter)
+        if rules is None or "access-control-allow-origin" in headers:
+            return
+        origin = request.headers["origin"]
+        rule = rules.rule_for(origin, request.method)
+        if rule is not None:
+            headers.update(response_headers(rules, rule, origin))
+
+    def close(self) -> None:
+        """Write what is not written yet of the access logs."""
+        self._upkeep.log.flush(self.store.clock())
 
     async def _introspect(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Not imported before somebody asks: a server that starts for one command should start quickly.

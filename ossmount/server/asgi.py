@@ -213,6 +213,7 @@ def serve(options: ServeOptions, on_ready: Callable[[str], None] | None = None) 
         server = Server(app, bandwidth=options.bandwidth)
         url = url_of(sock)
         server.run(sock, lambda: on_ready(url) if on_ready else None, (signal.SIGTERM, signal.SIGINT))
+        app.close()
     finally:
         store.close()
         if options.uds is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..wire import bucket_calls, listing_calls
@@ -22,6 +23,9 @@ from ..wire.models import (
 )
 from ..wire.object_calls import empty_response, write_get_acl
 from ..wire.properties import read_acl
+from ..wire.versions import Deletion, read_deleted_versions, write_delete_multiple_versions
+from .objects import delete
+from .service import read_serial
 
 if TYPE_CHECKING:
     from ..wire.message import Request, Response
@@ -115,6 +119,7 @@ def get_bucket_info(service: Service, request: Request) -> Response:
         data_redundancy_type=bucket.redundancy,
         owner=service.options.owner,
         acl=bucket.acl,
+        versioning=bucket.versioning,
     )
     return bucket_calls.write_get_bucket_info(info)
 
@@ -127,7 +132,8 @@ def get_bucket_location(service: Service, request: Request) -> Response:
 
 def get_bucket_stat(service: Service, request: Request) -> Response:
     """GetBucketStat; unlike with OSS the figures are always fresh."""
-    usage = service.store.usage(service.bucket(request))
+    bucket = service.bucket(request)
+    usage = service.store.usage(bucket)
     details: dict[str, int] = {}
     for name, label in _STATISTICS.items():
         size, count = usage.by_class.get(name, (0, 0))
@@ -135,6 +141,8 @@ def get_bucket_stat(service: Service, request: Request) -> Response:
         if name != "Standard":
             details[f"{label}RealStorage"] = size
         details[f"{label}ObjectCount"] = count
+    if bucket.versioning:
+        details["DeleteMarkerCount"] = service.store.versions.count_markers(bucket)
     stat = BucketStat(
         storage=usage.size,
         object_count=usage.count,
@@ -143,12 +151,6 @@ def get_bucket_stat(service: Service, request: Request) -> Response:
         details=details,
     )
     return bucket_calls.write_get_bucket_stat(stat)
-
-
-def get_bucket_versioning(service: Service, request: Request) -> Response:
-    """GetBucketVersioning: there are no versions here."""
-    service.bucket(request)
-    return bucket_calls.write_get_bucket_versioning()
 
 
 def list_live_channel(service: Service, request: Request) -> Response:
@@ -189,5 +191,15 @@ def delete_multiple_objects(service: Service, request: Request) -> Response:
     """DeleteMultipleObjects."""
     bucket = service.bucket(request)
     call = listing_calls.read_delete_multiple_objects(request)
-    service.store.delete(bucket, call.keys)
-    return listing_calls.write_delete_multiple_objects(call)
+    named = read_deleted_versions(request)
+    if not bucket.versioning and not any(version for _, version in named):
+        service.store.delete(bucket, call.keys)
+        return listing_calls.write_delete_multiple_objects(call)
+    serials = [(key, None if version is None else read_serial(version)) for key, version in named]
+    done = [delete(service, bucket, key, serial) or Deletion(key) for key, serial in serials]
+    deletions = [
+        # What was named by its id is told by it; a marker that was made, by its own.
+        replace(one, version_id=None) if serial is None else one
+        for one, (_, serial) in zip(done, serials, strict=True)
+    ]
+    return write_delete_multiple_versions(deletions, quiet=call.quiet, encoded=call.encoded)

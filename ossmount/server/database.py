@@ -28,12 +28,24 @@ _TABLES = """
 BEGIN;
 CREATE TABLE IF NOT EXISTS buckets(
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, acl TEXT NOT NULL,
-    storage_class TEXT NOT NULL, redundancy TEXT NOT NULL);
+    storage_class TEXT NOT NULL, redundancy TEXT NOT NULL, versioning TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS settings(
+    bucket INTEGER NOT NULL, name TEXT NOT NULL, document BLOB NOT NULL, PRIMARY KEY(bucket, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects(
     bucket INTEGER NOT NULL, key BLOB NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, type TEXT NOT NULL,
     modified INTEGER NOT NULL, storage_class TEXT NOT NULL, crc64 INTEGER NOT NULL, acl TEXT NOT NULL,
     headers TEXT NOT NULL, meta TEXT NOT NULL, tags TEXT NOT NULL, target TEXT, segments TEXT NOT NULL,
-    PRIMARY KEY(bucket, key)) WITHOUT ROWID;
+    serial INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(bucket, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS versions(
+    bucket INTEGER NOT NULL, key BLOB NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, type TEXT NOT NULL,
+    modified INTEGER NOT NULL, storage_class TEXT NOT NULL, crc64 INTEGER NOT NULL, acl TEXT NOT NULL,
+    headers TEXT NOT NULL, meta TEXT NOT NULL, tags TEXT NOT NULL, target TEXT, segments TEXT NOT NULL,
+    serial INTEGER NOT NULL, place INTEGER NOT NULL, marker INTEGER NOT NULL,
+    PRIMARY KEY(bucket, key, place)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS restores(
+    bucket INTEGER NOT NULL, segments TEXT NOT NULL, ready INTEGER NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY(bucket, segments)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS blobs(
     id INTEGER PRIMARY KEY AUTOINCREMENT, refs INTEGER NOT NULL, size INTEGER NOT NULL, crc64 INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS dead_blobs ON blobs(id) WHERE refs = 0;
@@ -46,6 +58,9 @@ CREATE TABLE IF NOT EXISTS parts(
     modified INTEGER NOT NULL, segments TEXT NOT NULL, PRIMARY KEY(upload, number)) WITHOUT ROWID;
 COMMIT;
 """
+
+# Columns that directories made by an older server do not have.
+_ADDED = {"buckets": "versioning TEXT NOT NULL DEFAULT ''", "objects": "serial INTEGER NOT NULL DEFAULT 0"}
 
 
 def signed(crc: int) -> int:
@@ -92,6 +107,9 @@ class Database:
         self.execute = self.connection.execute
         self.executemany = self.connection.executemany
         self.connection.executescript(_TABLES)
+        for table, column in _ADDED.items():
+            if column.split()[0] not in {row[1] for row in self.execute(f"PRAGMA table_info({table})")}:
+                self.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
         self._bury()
 
     def _connect(self) -> sqlite3.Connection:
@@ -163,6 +181,15 @@ class Database:
         number = self.execute("INSERT INTO blobs(refs, size, crc64) VALUES (1, ?, ?)", (size, signed(crc))).lastrowid
         assert number is not None
         return number
+
+    def count(self, name: str) -> int:
+        """Return the next number of the counter *name*, from 1 on; inside a transaction."""
+        (number,) = self.execute(
+            "INSERT INTO counters(name, value) VALUES (?, 1) ON CONFLICT(name) DO UPDATE SET value = value + 1 "
+            "RETURNING value",
+            (name,),
+        ).fetchone()
+        return int(number)
 
     def hold(self, segments: Iterable[Segment]) -> None:
         """Count one more name for the blob of each of *segments*.  Hold the new before releasing the old."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 
     from ..wire.message import Response
+    from ..wire.website import Website
     from .faults import Fault
     from .pacing import Lane
 
@@ -48,9 +49,16 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """A request under way; *received* and *sent* count bytes of bodies, *status* is 0 until there is an answer."""
+    """A request under way; *received* and *sent* count bytes of bodies, *status* is 0 until there is an answer.
 
-    def __init__(self, receive: Receive, send: Send, connection: Connection) -> None:
+    What else the application wants to know of it at its end is here, too: who sent it (*client*, an address, and
+    *access_key_id*), whether its host is one for pictures (*image*), the *website* it visits, and the error *code* and
+    *request_id* of its answer.
+    """
+
+    def __init__(
+        self, receive: Receive, send: Send, connection: Connection, *, client: str = "", image: bool = False
+    ) -> None:
         self._receive = receive
         self._send = send
         self.connection = connection
@@ -58,6 +66,12 @@ class Exchange:
         self.received = 0
         self.sent = 0
         self.status = 0
+        self.client = client
+        self.image = image
+        self.website: Website | None = None
+        self.access_key_id = ""
+        self.code = ""
+        self.request_id = ""
 
     async def receive_into(self, write: Callable[[bytes], None], limit: int) -> None:
         """Give the whole body to *write*, piece by piece.

@@ -7,6 +7,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING
 
 from ..wire import multipart_calls
+from ..wire.callback import read_callback
 from ..wire.checksums import crc64_combine, multipart_etag
 from ..wire.errors import EntityTooSmall, InvalidCRC64, InvalidPart, InvalidRange, NoSuchUpload, ServiceUnavailable
 from ..wire.listing_calls import read_list_multipart_uploads, write_list_multipart_uploads
@@ -20,12 +21,13 @@ from ..wire.models import (
 )
 from ..wire.object_calls import empty_response, read_write, write_put_object
 from ..wire.properties import read_digests
-from .objects import MAX_REHASH, check_overwrite, find_source, settled
+from .callbacks import call_back, check_callback
+from .objects import MAX_REHASH, check_overwrite, find_source, settled, version_of
 from .records import BucketRecord, ObjectRecord, PartRecord, Segment, UploadRecord, parse_segments
 from .service import Service, new_upload_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from ..wire.message import Request, Response
     from .blobs import Incoming
@@ -98,10 +100,13 @@ async def upload_part_copy(service: Service, request: Request) -> Response:
     return multipart_calls.write_upload_part_copy(result, (start, stop, source.size) if call.range else None)
 
 
-def complete_multipart_upload(service: Service, request: Request) -> Response:
+def complete_multipart_upload(service: Service, request: Request) -> Response | Awaitable[Response]:
     """CompleteMultipartUpload: the object's bytes are those of its parts, where they lie."""
     bucket, upload = _upload(service, request)
     call = multipart_calls.read_complete_multipart_upload(request)
+    callback = read_callback(request)
+    if callback is not None:
+        check_callback(callback)
     check_overwrite(service, bucket, request.key, call.forbid_overwrite)
     parts = _chosen(service.uploads.parts(upload), call.parts)
     crc, size = 0, 0
@@ -122,10 +127,11 @@ def complete_multipart_upload(service: Service, request: Request) -> Response:
         properties=upload.properties,
         segments=service.store.join(segments),
     )
-    service.uploads.complete(bucket, upload, record)
+    record = service.uploads.complete(bucket, upload, record)
     location = f"http://{request.headers.get('host')}/{request.key}"
-    result = CompleteResult(record.etag, crc, location=location)
-    return multipart_calls.write_complete_multipart_upload(request, result, encoded=call.encoded)
+    result = CompleteResult(record.etag, crc, version_id=version_of(bucket, record), location=location)
+    response = multipart_calls.write_complete_multipart_upload(request, result, encoded=call.encoded)
+    return response if callback is None else call_back(service, callback, request, record, response)
 
 
 def _chosen(parts: Sequence[PartRecord], named: Sequence[tuple[int, str]] | None) -> Sequence[PartRecord]:

@@ -69,7 +69,7 @@ def join_segments(segments: Iterable[Segment]) -> list[Segment]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketRecord:
-    """A bucket; *created* in seconds since the epoch."""
+    """A bucket; *created* in seconds since the epoch, *versioning* empty until it was first switched on."""
 
     id: int
     name: str
@@ -77,11 +77,16 @@ class BucketRecord:
     acl: str = "private"
     storage_class: str = "Standard"
     redundancy: str = "LRS"
+    versioning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRecord:
-    """An object; *modified* in whole seconds since the epoch, *target* the key a symbolic link points to."""
+    """An object; *modified* in whole seconds since the epoch, *target* the key a symbolic link points to.
+
+    *serial* is its place among the versions of all objects; that of a version called null is negative, or 0 if it was
+    written before there were any.
+    """
 
     key: str
     size: int
@@ -92,6 +97,7 @@ class ObjectRecord:
     properties: Properties
     segments: str = ""
     target: str | None = None
+    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

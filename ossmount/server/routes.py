@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..wire.errors import MethodNotAllowed, NotImplementedByOSS
-from . import buckets, multipart, objects
+from . import buckets, configuring, multipart, objects, posting
 from .service import Right
 
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Body(enum.Enum):
-    """What an operation does with the body of its request: nothing, reads it whole, or stores it."""
+    """What an operation does with the body of its request: nothing, reads it whole (a form is long), or stores it."""
 
     NONE = "none"
     DOCUMENT = "document"
+    FORM = "form"
     OBJECT = "object"
 
 
@@ -48,12 +49,34 @@ _OPERATIONS = (
     Operation("GetBucketInfo", buckets.get_bucket_info, Right.OWN),
     Operation("GetBucketLocation", buckets.get_bucket_location, Right.OWN),
     Operation("GetBucketStat", buckets.get_bucket_stat, Right.OWN),
-    Operation("GetBucketVersioning", buckets.get_bucket_versioning, Right.OWN),
+    Operation("PutBucketVersioning", configuring.put_bucket_versioning, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketVersioning", configuring.get_bucket_versioning, Right.OWN),
+    Operation("ListObjectVersions", configuring.list_object_versions, Right.OWN),
+    Operation("PutBucketLogging", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketLogging", configuring.get_configuration, Right.OWN),
+    Operation("DeleteBucketLogging", configuring.delete_configuration, Right.OWN),
+    Operation("PutBucketWebsite", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketWebsite", configuring.get_configuration, Right.OWN),
+    Operation("DeleteBucketWebsite", configuring.delete_configuration, Right.OWN),
+    Operation("PutBucketReferer", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketReferer", configuring.get_configuration, Right.OWN),
+    Operation("PutBucketLifecycle", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketLifecycle", configuring.get_configuration, Right.OWN),
+    Operation("DeleteBucketLifecycle", configuring.delete_configuration, Right.OWN),
+    Operation("PutBucketCors", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketCors", configuring.get_configuration, Right.OWN),
+    Operation("DeleteBucketCors", configuring.delete_configuration, Right.OWN),
+    Operation("OptionObject", configuring.option_object, Right.NONE),
+    Operation("PutStyle", configuring.put_style, Right.OWN, Body.DOCUMENT),
+    Operation("GetStyle", configuring.get_style, Right.OWN),
+    Operation("ListStyle", configuring.list_styles, Right.OWN),
+    Operation("DeleteStyle", configuring.delete_style, Right.OWN),
     Operation("ListLiveChannel", buckets.list_live_channel, Right.OWN),
     Operation("ListObjects", buckets.list_objects, Right.LIST),
     Operation("ListObjectsV2", buckets.list_objects_v2, Right.LIST),
     Operation("DeleteMultipleObjects", buckets.delete_multiple_objects, Right.WRITE, Body.DOCUMENT),
     Operation("ListMultipartUploads", multipart.list_multipart_uploads, Right.OWN),
+    Operation("PostObject", posting.post_object, Right.NONE, Body.FORM),
     Operation("PutObject", objects.put_object, Right.WRITE, Body.OBJECT),
     Operation("GetObject", objects.get_object, Right.READ),
     Operation("HeadObject", objects.head_object, Right.READ),
@@ -63,6 +86,7 @@ _OPERATIONS = (
     Operation("AppendObject", objects.append_object, Right.WRITE, Body.OBJECT),
     Operation("PutSymlink", objects.put_symlink, Right.WRITE),
     Operation("GetSymlink", objects.get_symlink, Right.READ),
+    Operation("RestoreObject", objects.restore_object, Right.OWN, Body.DOCUMENT),
     Operation("PutObjectACL", objects.put_object_acl, Right.OWN),
     Operation("GetObjectACL", objects.get_object_acl, Right.OWN),
     Operation("PutObjectTagging", objects.put_object_tagging, Right.OWN, Body.DOCUMENT),
@@ -87,14 +111,40 @@ _BUCKET = {
         ("location", "GetBucketLocation"),
         ("stat", "GetBucketStat"),
         ("versioning", "GetBucketVersioning"),
+        ("versions", "ListObjectVersions"),
+        ("logging", "GetBucketLogging"),
+        ("website", "GetBucketWebsite"),
+        ("referer", "GetBucketReferer"),
+        ("lifecycle", "GetBucketLifecycle"),
+        ("cors", "GetBucketCors"),
+        ("styleName", "GetStyle"),
+        ("style", "ListStyle"),
         ("live", "ListLiveChannel"),
         ("uploads", "ListMultipartUploads"),
         ("list-type", "ListObjectsV2"),
         (None, "ListObjects"),
     ),
-    "PUT": (("acl", "PutBucketAcl"), (None, "PutBucket")),
-    "DELETE": ((None, "DeleteBucket"),),
-    "POST": (("delete", "DeleteMultipleObjects"),),
+    "PUT": (
+        ("acl", "PutBucketAcl"),
+        ("versioning", "PutBucketVersioning"),
+        ("logging", "PutBucketLogging"),
+        ("website", "PutBucketWebsite"),
+        ("referer", "PutBucketReferer"),
+        ("lifecycle", "PutBucketLifecycle"),
+        ("cors", "PutBucketCors"),
+        ("style", "PutStyle"),
+        (None, "PutBucket"),
+    ),
+    "DELETE": (
+        ("logging", "DeleteBucketLogging"),
+        ("website", "DeleteBucketWebsite"),
+        ("lifecycle", "DeleteBucketLifecycle"),
+        ("cors", "DeleteBucketCors"),
+        ("style", "DeleteStyle"),
+        (None, "DeleteBucket"),
+    ),
+    "POST": (("delete", "DeleteMultipleObjects"), (None, "PostObject")),
+    "OPTIONS": ((None, "OptionObject"),),
 }
 _OBJECT = {
     "GET": (
@@ -114,7 +164,9 @@ _OBJECT = {
         ("partNumber", "UploadPart"),
         (None, "PutObject"),
     ),
+    "OPTIONS": ((None, "OptionObject"),),
     "POST": (
+        ("restore", "RestoreObject"),
         ("append", "AppendObject"),
         ("uploads", "InitiateMultipartUpload"),
         ("uploadId", "CompleteMultipartUpload"),
@@ -126,12 +178,14 @@ _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 # Operations of OSS that are not served here, by the parameter that asks for them: without these names a request for a
 # bucket's logging would be taken for a listing, and one to set it for the making of a bucket.
 _UNSERVED = frozenset(
-    "accessPoint accessmonitor asyncFetch cname comp cors encryption httpsConfig img inventory lifecycle logging "
-    "metaQuery policy "
-    "policyStatus processConfiguration publicAccessBlock qos qosInfo referer rename replication replicationLocation "
-    "replicationProgress requestPayment resourceGroup restore rtc seal style tagging transferAcceleration "
-    "userDefinedLogFieldsConfig "
-    "versioning versions vod website worm x-oss-async-process x-oss-delete x-oss-dir x-oss-rename".split()
+    "accessPoint accessmonitor asyncFetch cname comp encryption httpsConfig img inventory metaQuery policy "
+    "policyStatus processConfiguration publicAccessBlock qos qosInfo rename replication replicationLocation "
+    "replicationProgress requestPayment resourceGroup rtc seal transferAcceleration userDefinedLogFieldsConfig vod "
+    "worm x-oss-async-process x-oss-delete x-oss-dir x-oss-rename".split()
+)
+# And those that are, for something else: not to be taken for what is asked for without any parameter.
+_NEVER_PLAIN = _UNSERVED | frozenset(
+    "cors lifecycle logging referer restore style tagging versioning versions website".split()
 )
 
 
@@ -145,7 +199,7 @@ def route(request: Request) -> Operation:
     table = _OBJECT if request.key else _BUCKET if request.bucket else _SERVICE
     query = request.query
     for parameter, name in table.get(request.method, ()):
-        if parameter is None and query and not _UNSERVED.isdisjoint(query):
+        if parameter is None and query and not _NEVER_PLAIN.isdisjoint(query):
             break
         if parameter is None or parameter in query:
             if name in _COPIES and "x-oss-copy-source" in request.headers:

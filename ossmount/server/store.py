@@ -6,13 +6,12 @@ it waits, so inside the event loop each is atomic.  Names, limits and rights are
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..wire.checksums import crc64, crc64_combine
-from ..wire.properties import Properties
 from .database import Database, signed, unsigned
 from .listing import Page, after_marker, list_page
 from .records import (
@@ -26,25 +25,16 @@ from .records import (
     parse_segments,
     slice_segments,
 )
+from .rows import OBJECT, SUMMARY, dump, read_object
+from .settings import Settings
+from .versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from ..wire.properties import Properties
     from .blobs import Incoming
-
-_OBJECT = "key, size, etag, type, modified, storage_class, crc64, acl, headers, meta, tags, target, segments"
-_SUMMARY = "key, size, etag, type, modified, storage_class"
-
-
-def dump(values: Mapping[str, str]) -> str:
-    """Write a mapping as a column; nothing for an empty one."""
-    return json.dumps(values, ensure_ascii=False) if values else ""
-
-
-def load(text: str) -> dict[str, str]:
-    """Undo `dump`."""
-    return json.loads(text) if text else {}
 
 
 class Store:
@@ -65,11 +55,19 @@ class Store:
         self._buckets: dict[str, BucketRecord] = {}
         # Bytes, objects and last change by storage class, of the buckets somebody asked about.
         self._usages: dict[int, dict[str, tuple[int, int, int]]] = {}
-        for row in self._execute("SELECT id, name, created, acl, storage_class, redundancy FROM buckets"):
+        for row in self._execute("SELECT id, name, created, acl, storage_class, redundancy, versioning FROM buckets"):
             record = BucketRecord(
-                id=row[0], name=row[1], created=row[2], acl=row[3], storage_class=row[4], redundancy=row[5]
+                id=row[0],
+                name=row[1],
+                created=row[2],
+                acl=row[3],
+                storage_class=row[4],
+                redundancy=row[5],
+                versioning=row[6],
             )
             self._buckets[record.name] = record
+        self.versions = Versions(self)
+        self.settings = Settings(self.database)
 
     def __repr__(self) -> str:
         return f"<Store {len(self._buckets)} buckets>"
@@ -119,28 +117,30 @@ class Store:
                 "RETURNING id",
                 (name, record.created, record.acl, record.storage_class, record.redundancy),
             ).fetchall()[0][0]
-        record = BucketRecord(
-            id=number,
-            name=name,
-            created=record.created,
-            acl=record.acl,
-            storage_class=record.storage_class,
-            redundancy=record.redundancy,
-        )
+        record = replace(record, id=number, versioning=old.versioning if old else "")
         self._buckets[name] = record
         return record
 
-    def delete_bucket(self, bucket: BucketRecord) -> None:
-        """Remove an empty bucket."""
+    def set_versioning(self, bucket: BucketRecord, status: str) -> None:
+        """Switch versions of *bucket* on (``Enabled``) or keep it from making more (``Suspended``)."""
         with self.transaction():
+            self._execute("UPDATE buckets SET versioning = ? WHERE id = ?", (status, bucket.id))
+        self._buckets[bucket.name] = replace(bucket, versioning=status)
+
+    def delete_bucket(self, bucket: BucketRecord) -> None:
+        """Remove an empty bucket and its settings."""
+        with self.transaction():
+            self._execute("DELETE FROM restores WHERE bucket = ?", (bucket.id,))
+            self._execute("DELETE FROM settings WHERE bucket = ?", (bucket.id,))
             self._execute("DELETE FROM buckets WHERE id = ?", (bucket.id,))
+        self.settings.forget(bucket)
         del self._buckets[bucket.name]
 
     def is_empty(self, bucket: BucketRecord) -> bool:
-        """Tell whether *bucket* has neither objects nor uploads under way."""
+        """Tell whether *bucket* has neither objects, versions of such, nor uploads under way."""
         return not any(
             self._execute(f"SELECT 1 FROM {table} WHERE bucket = ? LIMIT 1", (bucket.id,)).fetchone()  # noqa: S608
-            for table in ("objects", "uploads")
+            for table in ("objects", "versions", "uploads")
         )
 
     def usage(self, bucket: BucketRecord) -> Usage:
@@ -149,7 +149,9 @@ class Store:
             self._usages[bucket.id] = {
                 name: (size, number, latest)
                 for name, size, number, latest in self._execute(
-                    "SELECT storage_class, sum(size), count(*), max(modified) FROM objects WHERE bucket = ? "
+                    "SELECT storage_class, sum(size), count(*), max(modified) FROM "
+                    "(SELECT storage_class, size, modified FROM objects WHERE bucket = ?1 UNION ALL "
+                    "SELECT storage_class, size, modified FROM versions WHERE bucket = ?1 AND marker = 0) "
                     "GROUP BY storage_class",
                     (bucket.id,),
                 )
@@ -162,7 +164,7 @@ class Store:
             modified=max((latest for _, _, latest in rows.values()), default=bucket.created),
         )
 
-    def _account(self, bucket: BucketRecord, storage_class: str, size: int, number: int, modified: int = 0) -> None:
+    def account(self, bucket: BucketRecord, storage_class: str, size: int, number: int, modified: int = 0) -> None:
         """Add *number* objects of *size* bytes altogether to the usage of *bucket*, if anybody ever asked for it."""
         usage = self._usages.get(bucket.id)
         if usage is not None:
@@ -174,24 +176,10 @@ class Store:
     def find(self, bucket: BucketRecord, key: str) -> ObjectRecord | None:
         """Return the object *key*, if there is one."""
         row = self._execute(
-            f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?",  # noqa: S608
+            f"SELECT {OBJECT} FROM objects WHERE bucket = ? AND key = ?",  # noqa: S608
             (bucket.id, key.encode()),
         ).fetchone()
-        if row is None:
-            return None
-        return ObjectRecord(
-            key=key,
-            size=row[1],
-            etag=row[2],
-            type=row[3],
-            modified=row[4],
-            crc64=unsigned(row[6]),
-            properties=Properties(
-                storage_class=row[5], acl=row[7], headers=load(row[8]), meta=load(row[9]), tags=load(row[10])
-            ),
-            target=row[11],
-            segments=row[12],
-        )
+        return None if row is None else read_object(key, row)
 
     def exists(self, bucket: BucketRecord, key: str) -> bool:
         """Tell whether there is an object *key*."""
@@ -204,7 +192,7 @@ class Store:
         """Return a page of *bucket*; *marker* is exclusive."""
 
         def seek(start: bytes) -> Iterator[Summary]:
-            query = f"SELECT {_SUMMARY} FROM objects WHERE bucket = ? AND key >= ? ORDER BY key"  # noqa: S608
+            query = f"SELECT {SUMMARY} FROM objects WHERE bucket = ? AND key >= ? ORDER BY key"  # noqa: S608
             return map(Summary._make, self._execute(query, (bucket.id, start)))
 
         first, split = prefix.encode(), delimiter.encode()
@@ -217,11 +205,19 @@ class Store:
         self.blobs.place(body, number)
         return Segment(number, 0, body.size)
 
-    def write(self, bucket: BucketRecord, record: ObjectRecord, old: ObjectRecord | None) -> None:
-        """Put the row of *record* in the place of *old*, inside a transaction; its segments are held already."""
+    def write(
+        self, bucket: BucketRecord, record: ObjectRecord, old: ObjectRecord | None, *, appended: bool = False
+    ) -> ObjectRecord:
+        """Put the row of *record* in the place of *old*, inside a transaction; its segments are held already.
+
+        With versions *old* goes aside, unless it was *appended* to; the record that is returned knows which version it
+        is.
+        """
+        if bucket.versioning:
+            record, old = self.versions.make_room(bucket, record, old, appended=appended)
         properties = record.properties
         self._execute(
-            f"INSERT OR REPLACE INTO objects(bucket, {_OBJECT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO objects(bucket, {OBJECT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (
                 bucket.id,
                 record.key.encode(),
@@ -237,12 +233,14 @@ class Store:
                 dump(properties.tags),
                 record.target,
                 record.segments,
+                record.serial,
             ),
         )
-        self._account(bucket, properties.storage_class, record.size, 1, record.modified)
+        self.account(bucket, properties.storage_class, record.size, 1, record.modified)
         if old is not None:
-            self._account(bucket, old.properties.storage_class, -old.size, -1)
+            self.account(bucket, old.properties.storage_class, -old.size, -1)
             self.database.release(parse_segments(old.segments))
+        return record
 
     def put(self, bucket: BucketRecord, key: str, body: Incoming, properties: Properties) -> ObjectRecord:
         """Make *body* the object *key*, in the place of whatever was there."""
@@ -258,15 +256,14 @@ class Store:
                 properties=properties,
                 segments=format_segments([self.place(body)]) if body.size else "",
             )
-            self.write(bucket, record, old)
-        return record
+            return self.write(bucket, record, old)
 
-    def put_record(self, bucket: BucketRecord, record: ObjectRecord) -> None:
+    def put_record(self, bucket: BucketRecord, record: ObjectRecord) -> ObjectRecord:
         """Make *record*, whose bytes are those of another object or none, the object of its key."""
         with self.transaction():
             old = self.find(bucket, record.key)
             self.database.hold(parse_segments(record.segments))
-            self.write(bucket, record, old)
+            return self.write(bucket, record, old)
 
     def append(
         self,
@@ -284,7 +281,7 @@ class Store:
             tail = segments[-1] if segments else None
             if not body.size:
                 pass
-            elif tail is None:
+            elif tail is None or not self._ends(tail):
                 segments.append(self.place(body))
             else:
                 # Only this object can make the blob longer: a copy of an appendable object is a normal one.
@@ -303,18 +300,29 @@ class Store:
                 modified=int(self.clock()),
                 properties=properties,
                 segments=format_segments(segments),
+                serial=old.serial if old else 0,
             )
             if old is not None:
                 self.database.hold(parse_segments(old.segments))
-            self.write(bucket, record, old)
-        return record
+            return self.write(bucket, record, old, appended=True)
+
+    def _ends(self, tail: Segment) -> bool:
+        """Tell whether *tail* ends where its blob does; a version that came back may know of less."""
+        (size,) = self._execute("SELECT size FROM blobs WHERE id = ?", (tail.blob,)).fetchone()
+        return tail.start + tail.length == int(size)
 
     def _extended(self, tail: Segment, body: Incoming) -> int:
         (crc,) = self._execute("SELECT crc64 FROM blobs WHERE id = ?", (tail.blob,)).fetchone()
         return crc64_combine(unsigned(crc), body.crc64, body.size)
 
-    def delete(self, bucket: BucketRecord, keys: Iterable[str]) -> None:
-        """Remove the objects *keys*, those that are there, all at once."""
+    def delete(self, bucket: BucketRecord, keys: Iterable[str]) -> list[int]:
+        """Remove the objects *keys*, those that are there, all at once.
+
+        With versions a delete marker goes on top of each; their serials are returned.
+        """
+        if bucket.versioning:
+            with self.transaction():
+                return [self.versions.mark(bucket, key) for key in keys]
         with self.transaction():
             for key in keys:
                 rows = self._execute(
@@ -322,22 +330,33 @@ class Store:
                     (bucket.id, key.encode()),
                 ).fetchall()
                 for segments, size, storage_class in rows:
-                    self._account(bucket, storage_class, -size, -1)
+                    self.account(bucket, storage_class, -size, -1)
                     self.database.release(parse_segments(segments))
+        return []
 
-    def set_acl(self, bucket: BucketRecord, key: str, acl: str) -> None:
+    def set_acl(self, bucket: BucketRecord, record: ObjectRecord, acl: str) -> None:
         """Change the access control of an object, and with it its time."""
         with self.transaction():
-            self._execute(
-                "UPDATE objects SET acl = ?, modified = ? WHERE bucket = ? AND key = ?",
-                (acl, int(self.clock()), bucket.id, key.encode()),
-            )
+            self._update(bucket, record, "acl = ?, modified = ?", acl, int(self.clock()))
 
-    def set_tags(self, bucket: BucketRecord, key: str, tags: Mapping[str, str]) -> None:
+    def set_tags(self, bucket: BucketRecord, record: ObjectRecord, tags: Mapping[str, str]) -> None:
         """Change the tags of an object; its time stays."""
         with self.transaction():
+            self._update(bucket, record, "tags = ?", dump(tags))
+
+    def set_storage_class(self, bucket: BucketRecord, record: ObjectRecord, storage_class: str) -> None:
+        """Move an object to another storage class; its time stays."""
+        with self.transaction():
+            self._update(bucket, record, "storage_class = ?", storage_class)
+            self.account(bucket, record.properties.storage_class, -record.size, -1)
+            self.account(bucket, storage_class, record.size, 1, record.modified)
+
+    def _update(self, bucket: BucketRecord, record: ObjectRecord, what: str, *values: object) -> None:
+        """Change columns of the row of *record*, be it the newest version or another."""
+        for table in ("objects", "versions") if bucket.versioning else ("objects",):
             self._execute(
-                "UPDATE objects SET tags = ? WHERE bucket = ? AND key = ?", (dump(tags), bucket.id, key.encode())
+                f"UPDATE {table} SET {what} WHERE bucket = ? AND key = ? AND serial = ?",  # noqa: S608
+                (*values, bucket.id, record.key.encode(), record.serial),
             )
 
     # Bytes

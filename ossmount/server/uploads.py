@@ -8,12 +8,13 @@ from ..wire.properties import Properties
 from .database import signed, unsigned
 from .listing import Page, after_marker, list_page
 from .records import BucketRecord, ObjectRecord, PartRecord, Segment, UploadRecord, format_segments, parse_segments
-from .store import Store, dump, load
+from .rows import dump, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .blobs import Incoming
+    from .store import Store
 
 
 class UploadRow(NamedTuple):
@@ -116,13 +117,14 @@ class Uploads:
             for row in rows
         ]
 
-    def complete(self, bucket: BucketRecord, upload: UploadRecord, record: ObjectRecord) -> None:
+    def complete(self, bucket: BucketRecord, upload: UploadRecord, record: ObjectRecord) -> ObjectRecord:
         """Make *record*, whose segments are those of parts of *upload*, the object of its key, and end the upload."""
         with self._store.transaction():
             old = self._store.find(bucket, record.key)
             self._store.database.hold(parse_segments(record.segments))
-            self._store.write(bucket, record, old)
+            record = self._store.write(bucket, record, old)
             self._end(upload)
+        return record
 
     def abort(self, upload: UploadRecord) -> None:
         """Drop *upload* and its parts."""

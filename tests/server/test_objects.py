@@ -108,7 +108,7 @@ def test_copies_between_buckets_are_limited(
         ({"x-oss-copy-source": "/bucket/missing"}, "NoSuchKey"),
         ({"x-oss-copy-source": "/nowhere/a"}, "NoSuchBucket"),
         ({"x-oss-copy-source": "/bucket/"}, "InvalidArgument"),
-        ({"x-oss-copy-source": "/bucket/a?versionId=x"}, "NoSuchVersion"),
+        ({"x-oss-copy-source": "/bucket/a?versionId=x"}, "InvalidArgument"),
         ({"x-oss-copy-source": "/bucket/a", "x-oss-metadata-directive": "MAYBE"}, "InvalidArgument"),
         ({"x-oss-copy-source": "/bucket/a", "x-oss-tagging-directive": "MAYBE"}, "InvalidArgument"),
     ],

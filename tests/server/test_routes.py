@@ -21,6 +21,22 @@ CASES = [
     ("GET /b/?stat", "GetBucketStat"),
     ("GET /b/?versioning", "GetBucketVersioning"),
     ("GET /b/?live", "ListLiveChannel"),
+    ("PUT /b/?versioning", "PutBucketVersioning"),
+    ("GET /b/?versions", "ListObjectVersions"),
+    *(
+        (f"{verb} /b/?{name}", f"{verb.title()}Bucket{name.title()}")
+        for verb in ("PUT", "GET", "DELETE")
+        for name in ("logging", "website", "referer", "lifecycle", "cors")
+        if (verb, name) != ("DELETE", "referer")
+    ),
+    ("PUT /b/?style&styleName=s", "PutStyle"),
+    ("GET /b/?style&styleName=s", "GetStyle"),
+    ("GET /b/?style", "ListStyle"),
+    ("DELETE /b/?style&styleName=s", "DeleteStyle"),
+    ("OPTIONS /b/k", "OptionObject"),
+    ("OPTIONS /b/", "OptionObject"),
+    ("POST /b/", "PostObject"),
+    ("POST /b/k?restore", "RestoreObject"),
     ("GET /b/?uploads", "ListMultipartUploads"),
     ("POST /b/?delete", "DeleteMultipleObjects"),
     ("PUT /b/k", "PutObject"),
@@ -67,12 +83,12 @@ def test_every_operation_is_reached() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "GET /b/?lifecycle",
-        "PUT /b/?logging",
-        "DELETE /b/?website",
-        "POST /b/k?restore",
-        "GET /b/?versions",
-        "PUT /b/?versioning",
+        "GET /b/?policy",
+        "PUT /b/?encryption",
+        "DELETE /b/?replication",
+        "POST /b/k?x-oss-rename",
+        "GET /b/?worm",
+        "PUT /b/?transferAcceleration",
     ],
 )
 def test_what_is_not_served_is_not_taken_for_something_else(line: str) -> None:
@@ -80,7 +96,9 @@ def test_what_is_not_served_is_not_taken_for_something_else(line: str) -> None:
         route(request(line))
 
 
-@pytest.mark.parametrize("line", ["POST /", "DELETE /", "PATCH /b/k", "POST /b/k", "POST /b/", "HEAD /b/"])
+@pytest.mark.parametrize(
+    "line", ["POST /", "DELETE /", "PATCH /b/k", "POST /b/k", "HEAD /b/", "DELETE /b/?referer", "PUT /b/k?restore"]
+)
 def test_other_methods_are_not_allowed(line: str) -> None:
     with pytest.raises(MethodNotAllowed):
         route(request(line))
