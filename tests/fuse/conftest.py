@@ -403,6 +403,29 @@ def closing(mounted: Callable[..., Mount]) -> Mount:
     return mounted("--commit", "close")
 
 
+@pytest.fixture(params=["background", "close"])
+def commit(request: pytest.FixtureRequest) -> str:
+    """Each of the commit modes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def either(commit: str, mounted: Callable[..., Mount]) -> Mount:
+    """A mount in each of the commit modes."""
+    return mounted("--commit", commit)
+
+
+@pytest.fixture
+def over(commit: str, mounted: Callable[..., Mount], bucket: oss2.Bucket) -> Callable[[str, bytes], Mount]:
+    """Mount over an object of another client: `over("key", content)`, in each of the commit modes."""
+
+    def mount(key: str, content: bytes) -> Mount:
+        bucket.put_object(key, content)
+        return mounted("--commit", commit)
+
+    return mount
+
+
 @pytest.fixture
 def local(tmp_path: Path) -> Path:
     """A tree of files of many kinds and times on a local disk."""

@@ -13,18 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.fuse.conftest import Mount
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=["background", "close"])
-def either(request: pytest.FixtureRequest, mounted: Callable[..., Mount]) -> Mount:
-    """A mount in each of the commit modes."""
-    return mounted("--commit", request.param)
 
 
 def needs(*programs: str) -> None:

@@ -17,37 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import oss2
-
     from tests.fuse.conftest import Mount, OssServer
 
 MIB = 1 << 20
 WHEN = 981_173_106_123_456_789
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-@pytest.fixture(params=["background", "close"])
-def commit(request: pytest.FixtureRequest) -> str:
-    """Each of the commit modes."""
-    return str(request.param)
-
-
-@pytest.fixture
-def either(commit: str, mounted: Callable[..., Mount]) -> Mount:
-    """A mount in each of the commit modes."""
-    return mounted("--commit", commit)
-
-
-@pytest.fixture
-def over(commit: str, mounted: Callable[..., Mount], bucket: oss2.Bucket) -> Callable[[str, bytes], Mount]:
-    """Mount over an object of another client: `over("key", content)`, in each of the commit modes."""
-
-    def mount(key: str, content: bytes) -> Mount:
-        bucket.put_object(key, content)
-        return mounted("--commit", commit)
-
-    return mount
 
 
 @contextlib.contextmanager
@@ -128,6 +103,31 @@ def test_a_directory_with_an_open_removed_file_goes_without_leftovers(either: Mo
         assert os.pread(fd, 10, 0) == b"1ne\n"
     either.flush()
     assert either.keys() == []
+
+
+def test_what_is_on_its_way_when_its_name_goes_does_not_come_back(mount: Mount, oss_process: OssServer) -> None:
+    """Its request may be carried out after whatever is asked next, so that has to wait."""
+    for number, verb in enumerate(("rm", "replace", "move")):
+        oss_process.fail({"count": None, "delay": 0.3})
+        (mount.place / f"file{number}").write_bytes(b"old")
+        (mount.place / f"empty{number}").touch()
+        os.symlink("nowhere", mount.place / f"link{number}")
+        os.mkdir(mount.place / f"d{number}")
+        while mount.status()["in_flight"] < 4:
+            pass
+        with opened(mount.place / f"file{number}", os.O_RDONLY) as fd:
+            if verb == "rm":
+                mount.run("rm", "-r", f"file{number}", f"empty{number}", f"link{number}", f"d{number}")
+            elif verb == "replace":
+                mount.run(
+                    "sh", "-ec", f"echo new > new; mv new file{number}; rm -r empty{number} link{number} d{number}"
+                )
+            else:
+                mount.run("sh", "-ec", f"mkdir moved; mv file{number} empty{number} link{number} d{number} moved")
+            mount.flush()
+            assert os.pread(fd, 10, 0) == b"old"
+    assert mount.check() == {"file1", "moved", *(f"moved/{name}2" for name in ("file", "empty", "link", "d"))}
+    assert mount.content("file1") == b"new\n"
 
 
 def test_fsync_means_complete_in_the_bucket(mount: Mount) -> None:
@@ -383,135 +383,6 @@ def test_links_keep_their_text(either: Mount) -> None:
     assert ((either.place / "link").lstat().st_uid, (either.place / "link").lstat().st_gid) == (5, 6)
     # Another client that follows the link gets the file.
     assert either.content("link") == b"content"
-
-
-# Attributes
-
-
-def test_attributes_survive_a_remount(either: Mount) -> None:
-    (either.place / "d").mkdir(mode=0o700)
-    (either.place / "d/file").write_text("x")
-    os.chown(either.place / "d/file", 1234, 4321)
-    os.chmod(either.place / "d/file", 0o4751)
-    os.utime(either.place / "d/file", ns=(WHEN, WHEN + 1))
-    os.chmod(either.place / "d", 0o2750)
-    os.utime(either.place / "d", ns=(WHEN - 5, -1_500_000_000))
-    before = [(either.place / name).stat() for name in ("d", "d/file")]
-    assert before[1].st_mtime_ns == WHEN + 1
-    either.remount()
-    after = [(either.place / name).stat() for name in ("d", "d/file")]
-    for was, now in zip(before, after, strict=True):
-        assert (now.st_mode, now.st_uid, now.st_gid) == (was.st_mode, was.st_uid, was.st_gid)
-        assert (now.st_mtime_ns, now.st_atime_ns) == (was.st_mtime_ns, was.st_atime_ns)
-    assert stat.S_IMODE(after[1].st_mode) == 0o4751
-
-
-def test_a_write_dates_the_file_and_takes_its_setuid_bit(mount: Mount) -> None:
-    file = mount.place / "file"
-    file.write_text("x")
-    file.chmod(0o4755)
-    os.utime(file, ns=(WHEN, WHEN))
-    mount.flush()
-    with opened(file, os.O_WRONLY | os.O_APPEND) as fd:
-        os.write(fd, b"y")
-    assert file.stat().st_mtime_ns > WHEN
-    mount.flush()
-    assert file.read_text() == "xy"
-
-
-def test_a_change_of_attributes_keeps_everything_else(
-    commit: str, mounted: Callable[..., Mount], bucket: oss2.Bucket
-) -> None:
-    headers = {
-        "Content-Type": "text/x-special",
-        "Cache-Control": "max-age=77",
-        "Content-Disposition": 'attachment; filename="x"',
-        "Content-Language": "de",
-        "Expires": "Fri, 28 Feb 2031 05:38:42 GMT",
-        "x-oss-meta-colour": "blue",
-        "x-oss-storage-class": "IA",
-        "x-oss-object-acl": "public-read",
-        "x-oss-tagging": "a=b&c=d%20e",
-    }
-    bucket.put_object("d/file", b"content", headers=headers)
-    either = mounted("--commit", commit)
-    file = either.place / "d/file"
-    file.chmod(0o600)
-    os.utime(file, ns=(WHEN, WHEN))
-    either.flush()
-    os.rename(file, either.place / "moved")
-    either.flush()
-
-    head = bucket.head_object("moved").headers
-    for name, value in headers.items():
-        if name not in ("x-oss-object-acl", "x-oss-tagging"):
-            assert head[name] == value, name
-    assert head["x-oss-meta-mode"] == str(0o100600)
-    assert bucket.get_object_acl("moved").acl == "public-read"
-    assert bucket.get_object_tagging("moved").tag_set.tagging_rule == {"a": "b", "c": "d e"}
-    assert either.content("moved") == b"content"
-
-
-def test_others_may_not_what_the_mode_says(mounted: Callable[..., Mount]) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can be somebody else")
-    mount = mounted("--allow-other")
-    (mount.place / "secret").write_text("x")
-    (mount.place / "secret").chmod(0o600)
-    (mount.place / "shared").mkdir()
-    (mount.place / "shared").chmod(0o1777)
-    code = """if True:
-        import errno, os, sys
-        os.setgid(4321); os.setuid(1234)
-        try:
-            open("secret")
-        except PermissionError:
-            pass
-        else:
-            raise SystemExit("could be read")
-        with open("shared/mine", "w") as file:
-            file.write("mine")
-    """
-    mount.work.parent.chmod(0o755)
-    for parent in mount.place.parents:
-        if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    mount.python(code)
-    mount.remount()
-    mine = (mount.place / "shared/mine").stat()
-    assert (mine.st_uid, mine.st_gid) == (1234, 4321)
-
-
-def test_statfs_tells_numbers_that_programs_can_live_with(mount: Mount) -> None:
-    facts = os.statvfs(mount.place)
-    assert facts.f_namemax == 255
-    assert facts.f_bavail * facts.f_frsize >= 1 << 40
-    assert mount.run("df", "-h", ".")
-    assert mount.run("df", "-i", ".")
-
-
-def test_locks_of_this_machine_exclude_each_other(mount: Mount) -> None:
-    (mount.place / "file").touch()
-    code = """if True:
-        import fcntl, os
-        one, other = os.open("file", os.O_RDWR), os.open("file", os.O_RDWR)
-        fcntl.flock(one, fcntl.LOCK_EX)
-        try:
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
-            raise SystemExit("no exclusion")
-        fcntl.lockf(one, fcntl.LOCK_EX | fcntl.LOCK_NB, 10)
-        if os.fork() == 0:
-            try:
-                fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB, 10)
-            except BlockingIOError:
-                os._exit(7)
-            os._exit(0)
-        assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
-    """
-    mount.python(code)
 
 
 # A crash
