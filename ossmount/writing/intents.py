@@ -143,25 +143,38 @@ class IntentLog:
 
         Raises:
             LogDamaged: the file is there and is not a sound log of a version that is understood.
+            OSError: the disk does not let it be read or written.
         """
         self.path = path
         path.touch(mode=0o600)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in {0, _VERSION}:
-                raise LogDamaged(path, f"its format is {version}, this program writes {_VERSION}")
-            problem = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if problem != "ok":
-                raise LogDamaged(path, problem)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._db.executescript(_SCHEMA)
-            row = self._db.execute("SELECT max(id) FROM intents").fetchone()
-        except sqlite3.DatabaseError as exc:
-            raise LogDamaged(path, str(exc)) from exc
+        except sqlite3.OperationalError as exc:
+            raise self._explained(exc, "open") from exc
+        try:
+            row = self._open(durable=durable)
+        except BaseException as exc:
+            self._db.close()
+            if isinstance(exc, sqlite3.OperationalError):
+                raise self._explained(exc, "use") from exc
+            if isinstance(exc, sqlite3.DatabaseError):
+                raise LogDamaged(path, str(exc)) from exc
+            raise
         self._next = (row[0] or 0) + 1
         self._afterwards: list[Callable[[], object]] = []
+
+    def _open(self, *, durable: bool) -> tuple[int | None]:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in {0, _VERSION}:
+            raise LogDamaged(self.path, f"its format is {version}, this program writes {_VERSION}")
+        problem = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise LogDamaged(self.path, problem)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._db.executescript(_SCHEMA)
+        row: tuple[int | None] = self._db.execute("SELECT max(id) FROM intents").fetchone()
+        return row
 
     def number(self) -> int:
         """Return the next intent's id; they grow in the order of the changes."""
@@ -272,9 +285,12 @@ class IntentLog:
         try:
             self._db.execute(statement, values)
         except sqlite3.OperationalError as exc:
-            full = "full" in str(exc)
-            raise OSError(
-                errno.ENOSPC if full else errno.EIO,
-                f"cannot write the state database {self.path}: {exc}; "
-                + ("free space there" if full else "check that disk"),
-            ) from exc
+            raise self._explained(exc, "write") from exc
+
+    def _explained(self, exc: sqlite3.OperationalError, what: str) -> OSError:
+        """Return what a disk would say, and what to do about it."""
+        full = "full" in str(exc)
+        remedy = "free space there" if full else "check that disk"
+        return OSError(
+            errno.ENOSPC if full else errno.EIO, f"cannot {what} the state database {self.path}: {exc}; {remedy}"
+        )

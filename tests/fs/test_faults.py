@@ -14,7 +14,7 @@ from ossmount.server.faults import Fault, Plan
 STRIDE = int(os.environ.get("OSSMOUNT_TEST_STRIDE", "9"))  # 1: every single one, and minutes
 PART = 128 << 10
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "500": {"status": 500},
     "500 though done": {"status": 500, "done": True},
     "503": {"status": 503, "code": "TotalQpsLimitExceeded"},
