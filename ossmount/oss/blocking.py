@@ -133,10 +133,9 @@ class Blocking:
         def call(*args: Any, **options: Any) -> Any:
             given = [_go_in(value) for value in args]
             named = {key: _go_in(value) for key, value in options.items()}
-            result = found(*given, **named)
-            if inspect.isawaitable(result):
-                result = self._runner.run(lambda: result)
-            return _come_out(self._runner, result)
+            if inspect.iscoroutinefunction(found):
+                return _come_out(self._runner, self._runner.run(lambda: found(*given, **named)))
+            return _come_out(self._runner, found(*given, **named))
 
         call.__name__, call.__doc__ = name, found.__doc__
         return call

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import trio
 
+from ossmount.oss import Client, ClientOptions, Endpoint, RetryPolicy, StaticCredentials
 from ossmount.oss.endpoints import Origin
+from ossmount.wire.message import Headers, Request, Response, decode_target
 
 if TYPE_CHECKING:
     import ssl
@@ -140,3 +143,47 @@ def server_context(certificate: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+class Scripted(httpx.AsyncBaseTransport):
+    """A service that is a function: requests as values of `wire` in, responses out; whatever it raises is raised."""
+
+    def __init__(self, answer: Callable[[Request], Response | Awaitable[Response]]) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        body = b"".join([piece async for piece in request.stream])
+        path, query = decode_target(request.extensions["target"].decode())
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
+        bucket, _, key = path.removeprefix("/").partition("/")
+        asked = Request(request.method, bucket, key, query, headers, body)
+        self.requests.append(asked)
+        answer = self.answer(asked)
+        if not isinstance(answer, Response):
+            answer = await answer
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+        return httpx.Response(answer.status, headers=fields, stream=httpx.ByteStream(bytes(answer.body)))
+
+
+@pytest.fixture
+def scripted() -> type[Scripted]:
+    """Services that are functions."""
+    return Scripted
+
+
+@pytest.fixture
+def client_of() -> Callable[[httpx.AsyncBaseTransport], Client]:
+    """Clients that try once, over any transport."""
+
+    def make(transport: httpx.AsyncBaseTransport) -> Client:
+        return Client(
+            Endpoint.parse("http://127.0.0.1", region="cn-hangzhou"),
+            StaticCredentials("ak", "sk"),
+            options=ClientOptions(retry=RetryPolicy(attempts=1)),
+            transport=transport,
+        )
+
+    return make

@@ -1,0 +1,89 @@
+"""The client without await."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ossmount.oss import Endpoint, StaticCredentials, blocking
+from ossmount.wire.errors import NoSuchKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ossmount.server.threaded import ThreadedServer
+
+
+@pytest.fixture
+def client(oss_server: ThreadedServer) -> Iterator[blocking.Client]:
+    endpoint = Endpoint.parse(oss_server.url, region="cn-hangzhou")
+    with blocking.Client(endpoint, StaticCredentials("ak", "sk")) as client:
+        yield client
+
+
+@pytest.fixture
+def bucket(client: blocking.Client) -> blocking.Blocking:
+    bucket = client.put_bucket("bucket")
+    assert isinstance(bucket, blocking.Blocking)
+    return bucket
+
+
+def test_a_plain_script_can_do_everything(bucket: blocking.Blocking, client: blocking.Client, tmp_path: Path) -> None:
+    assert bucket.name == "bucket"
+    assert "bucket" in repr(bucket)
+    assert "get_object" in dir(bucket)
+    put = bucket.put_object("a/key", b"hello", meta={"a": "b"})
+    head, body = bucket.get_object("a/key")
+    assert (body, head.etag, head.meta) == (b"hello", put.etag, {"a": "b"})
+    assert [entry.key for entry in bucket.iter_objects("a/")] == ["a/key"]
+    assert [page.objects[0].key for page in bucket.list_pages()] == ["a/key"]
+    assert [each.name for each in client.iter_buckets()] == ["bucket"]
+    with bucket.open_object("a/key") as (head, pieces):
+        assert b"".join(pieces) == b"hello"
+    bucket.put_object("pieces", iter([b"1", b"2"]))
+    bucket.download_file("pieces", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"12"
+    assert bucket.object_url("k").endswith("/bucket/k")
+    assert client.statistics().requests["PutObject"] == 2
+
+
+def test_errors_are_the_same(bucket: blocking.Blocking) -> None:
+    with pytest.raises(NoSuchKey) as caught:
+        bucket.get_object("none")
+    assert caught.value.request_id
+    with pytest.raises(AttributeError):
+        bucket.no_such_call()
+    with pytest.raises(AttributeError):
+        bucket._private()
+
+
+def test_many_threads_use_one_client(bucket: blocking.Blocking) -> None:
+    def work(number: int) -> None:
+        bucket.put_object(f"k{number}", bytes([number]))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(bucket.list_objects().objects) == 8
+
+
+def test_a_closed_client_says_so(oss_server: ThreadedServer) -> None:
+    endpoint = Endpoint.parse(oss_server.url, region="cn-hangzhou")
+    client = blocking.Client(endpoint, StaticCredentials("ak", "sk"))
+    with pytest.raises(RuntimeError, match="with statement"):
+        client.list_buckets()
+    with client:
+        client.list_buckets()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.list_buckets()
+
+
+def test_an_image_client_and_sts_are_there_too(client: blocking.Client) -> None:
+    images = client.images("bucket")
+    assert "x-oss-process" in images.presign("photo.jpg@200w")
+    assert "STS" in repr(client.sts())
