@@ -78,6 +78,9 @@ class Opening:
             raise OSError(
                 errno.ESTALE, "it is of another kind than the listing could tell", node.name.decode()
             ) from None
+        if node.is_unlinked and not node.known and node.file is None:
+            # Whoever asked for it ahead found out; what is known of this node are guesses.
+            raise OSError(errno.ESTALE, "something of another kind has taken its place", node.name.decode())
 
     async def validate(self, node: Node, *, writing: bool) -> None:
         """See what the bucket has of *node*, which is being opened.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import oss2
 
-    from tests.fuse.conftest import Mount
+    from tests.fuse.conftest import Mount, OssServer
 
 DIRECTORY = {"Content-Type": "application/x-directory"}
 
@@ -98,6 +98,24 @@ def test_links_of_all_forms_are_links(bucket: oss2.Bucket, mounted: Callable[...
     for name in ("native2", "body2", "header2", "typed"):
         assert (mount.place / name).is_symlink(), name
         assert os.readlink(mount.place / name) == "target", name
+
+
+def test_kinds_that_a_listing_cannot_tell_are_right_however_many_are_asked_for(
+    bucket: oss2.Bucket, mounted: Callable[..., Mount], oss_process: OssServer
+) -> None:
+    kinds = {"p": stat.S_IFIFO, "s": stat.S_IFSOCK, "l": stat.S_IFLNK, "d": stat.S_IFDIR, "-": stat.S_IFREG}
+    expected = []
+    for number in range(60):
+        letter = "psld-"[number % 5]
+        headers = {"x-oss-meta-mode": str(kinds[letter] | 0o755)}
+        bucket.put_object(
+            f"{number:02}", b"x" * (letter == "l"), headers=headers | (DIRECTORY if letter == "d" else {})
+        )
+        expected.append(letter)
+    mount = mounted()
+    oss_process.fail({"count": None, "delay": 0.02})
+    lines = mount.run("ls", "-l", "--color=never").splitlines()[1:]
+    assert [line[0] for line in lines] == expected
 
 
 def test_an_object_that_changes_is_seen_at_the_next_open(bucket: oss2.Bucket, mounted: Callable[..., Mount]) -> None:
