@@ -100,3 +100,23 @@ def test_what_was_acknowledged_survives_a_kill(
     for key, value in found.items():
         if isinstance(value, tuple) and not key.endswith("/"):
             assert (mount.place / key).read_bytes() == value[0]
+
+
+def test_an_upload_that_is_left_to_the_next_mount_goes_on_there(
+    mounted: Callable[..., Any], oss_process: Any, bucket: oss2.Bucket
+) -> None:
+    data = os.urandom(1 << 20)
+    mount = mounted("--part-size", "128KiB")
+    oss_process.fail({"operation": "UploadPart", "first": 3, "count": None, "delay": 60})
+    with (mount.place / "file").open("wb") as file:
+        file.write(data)
+    while oss_process.count("UploadPart") < 4:
+        pass
+    mount.umount("--now")  # and the log has nothing to be ashamed of
+    assert mount.keys() == []
+    oss_process.fail()
+    mount.mount()
+    assert (mount.place / "file").read_bytes() == data
+    mount.flush()
+    assert mount.content("file") == data
+    assert list(oss2.MultipartUploadIterator(bucket)) == []
