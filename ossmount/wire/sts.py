@@ -43,7 +43,8 @@ MIN_DURATION = 900
 MAX_DURATION = 43_200
 MAX_POLICY = 2048
 # Where an ECS instance asks for itself.
-METADATA = "http://100.100.100.200/latest"
+METADATA_HOST = "100.100.100.200"
+METADATA = f"http://{METADATA_HOST}/latest"
 TOKEN_TTL = "x-aliyun-ecs-metadata-token-ttl-seconds"  # noqa: S105 - the name of a header
 TOKEN = "x-aliyun-ecs-metadata-token"  # noqa: S105
 

@@ -258,6 +258,7 @@ async def test_nothing_is_left_of_a_download_that_fails(
 
 async def test_limits_are_told_before_anything_is_sent(bucket: Bucket, oss_server: Any, file: Path) -> None:
     before = oss_server.count()
+    options: dict[str, Any]
     for options, limit in (
         ({"part_size": 1}, "102400 to"),
         ({"parallel": 0}, "1 to 100"),
