@@ -258,12 +258,12 @@ async def test_nothing_is_left_of_a_download_that_fails(
 
 async def test_limits_are_told_before_anything_is_sent(bucket: Bucket, oss_server: Any, file: Path) -> None:
     before = oss_server.count()
-    options: dict[str, Any]
-    for options, limit in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"part_size": 1}, "102400 to"),
         ({"parallel": 0}, "1 to 100"),
         ({"parallel": 101}, "1 to 100"),
-    ):
+    ]
+    for options, limit in cases:
         with pytest.raises(OutOfLimits, match=limit):
             await bucket.upload_file("k", file, **options)
         with pytest.raises(OutOfLimits, match=limit):
