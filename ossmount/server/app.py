@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
-from ..wire.access import LOGGING
-from ..wire.cors import CONFIGURATION as CORS, response_headers
 from ..wire.dates import http_date
 from ..wire.errors import (
     EntityTooLarge,
@@ -40,20 +38,21 @@ from .pacing import Lane
 from .requestlog import Entry, RequestLog
 from .routes import Body, Operation, route
 from .service import MAX_BODY, Download, Right, Service, ServiceOptions, host_reader
-from .sts import SecurityTokenService
-from .upkeep import Upkeep
-from .website import enter, error_page, website_for
 
 if TYPE_CHECKING:
     from .blobs import Incoming
     from .exchange import Receive, Scope, Send
     from .faults import Fault
     from .store import Store
+    from .sts import SecurityTokenService
+    from .upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
 # Of XML in a request, in bytes: 10,000 parts with their ETags need 1 MiB.
 MAX_DOCUMENT = 4 * 1024 * 1024
+# The service looks after itself once so many seconds, counted from full hours.
+HOUR = 3600
 # Of a form, which is held in memory with the file in it.
 MAX_FORM = 256 * 1024 * 1024
 
@@ -93,8 +92,10 @@ class App:
         self.faults = Plan()
         self.requests = RequestLog()
         self._service = Service(store, options)
-        self._upkeep = Upkeep(self._service)
-        self._tokens = SecurityTokenService(self._service)
+        # What few need is loaded for the first of them: a server that runs for one command is to start quickly.
+        self._upkeep: Upkeep | None = None
+        self._due = 0.0 if store.settings else store.clock() // HOUR * HOUR + HOUR
+        self._tokens: SecurityTokenService | None = None
         self._host = host_reader(options.hosts, options.image_hosts)
         self._numbers = itertools.count(secrets.randbits(80))
         self._introspection: object = None
@@ -120,8 +121,8 @@ class App:
 
     async def _serve(self, request: Request, exchange: Exchange) -> None:
         start = time.monotonic()
-        if self.store.clock() >= self._upkeep.due:
-            self._upkeep.run(self.store.clock())
+        if self.store.clock() >= self._due:
+            self._due = self._keep().run(self.store.clock())
         operation: Operation | ServiceError
         key = request.key
         try:
@@ -146,8 +147,8 @@ class App:
                 name, request.bucket, key, exchange.status, exchange.received, exchange.sent, start, time.monotonic()
             )
             self.requests.end(entry)
-            if LOGGING.parameter in self._service.settings(request.bucket):
-                self._upkeep.log.note(
+            if "logging" in self._service.settings(request.bucket):
+                self._keep().log.note(
                     request,
                     entry,
                     client=exchange.client,
@@ -163,17 +164,30 @@ class App:
         Raises:
             ServiceError: as `route`.
         """
-        if request.bucket in ("", "latest") and self._tokens.is_meant(request):
-            return Operation(request.operation, self._answer_token, Right.NONE, Body.DOCUMENT)
-        website = exchange.website = website_for(self._service, request)
-        if website is not None:
-            redirect = enter(self._service, website, request)
+        if not request.bucket or request.bucket == "latest":
+            from .sts import SecurityTokenService
+
+            tokens = self._tokens = self._tokens or SecurityTokenService(self._service)
+            if tokens.is_meant(request):
+                return Operation(request.operation, self._answer_token, Right.NONE, Body.DOCUMENT)
+        if "website" in self._service.settings(request.bucket):
+            from .website import enter, website_for
+
+            website = exchange.website = website_for(self._service, request)
+            redirect = enter(self._service, website, request) if website is not None else None
             if redirect is not None:
                 return Operation("GetObject", lambda _service, _request: redirect, Right.NONE)
         return route(request)
 
     def _answer_token(self, _service: Service, request: Request) -> Response:
+        assert self._tokens is not None
         return self._tokens.answer(request, self.store.clock(), self._new_id())
+
+    def _keep(self) -> Upkeep:
+        from .upkeep import Upkeep
+
+        self._upkeep = self._upkeep or Upkeep(self._service)
+        return self._upkeep
 
     async def _strike_and_answer(
         self, operation: Operation | ServiceError, request: Request, exchange: Exchange
@@ -195,6 +209,8 @@ class App:
             exchange.code = exc.code
             answer = self._refusal(exc, request)
             if exchange.website is not None:
+                from .website import error_page
+
                 answer = error_page(self._service, exchange.website, request, exc) or answer
         except Disconnected:
             raise
@@ -288,9 +304,11 @@ class App:
 
     def _share(self, request: Request, headers: Headers) -> None:
         """Tell the browser whether the page that sent *request* may see the answer."""
-        rules = self._service.settings(request.bucket).get(CORS.parameter)
+        rules = self._service.settings(request.bucket).get("cors")
         if rules is None or "access-control-allow-origin" in headers:
             return
+        from ..wire.cors import response_headers
+
         origin = request.headers["origin"]
         rule = rules.rule_for(origin, request.method)
         if rule is not None:
@@ -298,7 +316,8 @@ class App:
 
     def close(self) -> None:
         """Write what is not written yet of the access logs."""
-        self._upkeep.log.flush(self.store.clock())
+        if self._upkeep is not None:
+            self._upkeep.log.flush(self.store.clock())
 
     async def _introspect(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Not imported before somebody asks: a server that starts for one command should start quickly.

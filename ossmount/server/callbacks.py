@@ -16,6 +16,7 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ..wire.callback import read_callback
 from ..wire.errors import CallbackFailed, ServiceError
 from ..wire.message import Headers, Response
 from ..wire.object_calls import DEFAULT_TYPE
@@ -37,12 +38,15 @@ MAX_ANSWER = 3 * 1024 * 1024
 MAX_PICTURE = 20 * 1024 * 1024
 
 
-def check_callback(callback: Callback) -> None:
-    """Return if all URLs of *callback* are on this machine.
+def read_local_callback(request: Request) -> Callback | None:
+    """Return the callback that *request* asks for, whose URLs are all on this machine.
 
     Raises:
-        InvalidArgument: one is not, or is none.
+        InvalidArgument: one is not, or is none; or the callback is none.
     """
+    callback = read_callback(request)
+    if callback is None:
+        return None
     for url in callback.url.split(";"):
         try:
             parts = urlsplit(url.strip())
@@ -51,6 +55,7 @@ def check_callback(callback: Callback) -> None:
             host, parts = "", urlsplit("")
         if parts.scheme != "http" or not _is_loopback(host):
             raise argument("Only callbacks to this machine are made here, with http.", "callbackUrl", url)
+    return callback
 
 
 def _is_loopback(host: str) -> bool:

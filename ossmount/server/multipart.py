@@ -7,7 +7,6 @@ from hashlib import md5
 from typing import TYPE_CHECKING
 
 from ..wire import multipart_calls
-from ..wire.callback import read_callback
 from ..wire.checksums import crc64_combine, multipart_etag
 from ..wire.errors import EntityTooSmall, InvalidCRC64, InvalidPart, InvalidRange, NoSuchUpload, ServiceUnavailable
 from ..wire.listing_calls import read_list_multipart_uploads, write_list_multipart_uploads
@@ -21,8 +20,7 @@ from ..wire.models import (
 )
 from ..wire.object_calls import empty_response, read_write, write_put_object
 from ..wire.properties import read_digests
-from .callbacks import call_back, check_callback
-from .objects import MAX_REHASH, check_overwrite, find_source, settled, version_of
+from .objects import MAX_REHASH, check_overwrite, find_source, has_callback, settled, version_of
 from .records import BucketRecord, ObjectRecord, PartRecord, Segment, UploadRecord, parse_segments
 from .service import Service, new_upload_id
 
@@ -104,9 +102,11 @@ def complete_multipart_upload(service: Service, request: Request) -> Response | 
     """CompleteMultipartUpload: the object's bytes are those of its parts, where they lie."""
     bucket, upload = _upload(service, request)
     call = multipart_calls.read_complete_multipart_upload(request)
-    callback = read_callback(request)
-    if callback is not None:
-        check_callback(callback)
+    callback = None
+    if has_callback(request):
+        from .callbacks import call_back, read_local_callback
+
+        callback = read_local_callback(request)
     check_overwrite(service, bucket, request.key, call.forbid_overwrite)
     parts = _chosen(service.uploads.parts(upload), call.parts)
     crc, size = 0, 0

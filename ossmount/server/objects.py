@@ -11,7 +11,6 @@ from hashlib import md5
 from typing import TYPE_CHECKING
 
 from ..wire import object_calls
-from ..wire.callback import read_callback
 from ..wire.errors import (
     EntityTooLarge,
     FileAlreadyExists,
@@ -26,7 +25,6 @@ from ..wire.errors import (
     RestoreAlreadyInProgress,
     SymlinkTargetNotExist,
 )
-from ..wire.lifecycle import LIFECYCLE
 from ..wire.message import Headers, Request, Response
 from ..wire.metadata import PREFIX
 from ..wire.models import (
@@ -39,12 +37,9 @@ from ..wire.models import (
 )
 from ..wire.object_calls import CopyCall, CopySource, empty_response
 from ..wire.properties import ARCHIVED, OBJECT_ACLS, Properties, read_acl
-from ..wire.restore import read_restore_object, write_restore_object
 from ..wire.versions import Deletion, read_version_id, write_delete_object
 from .blobs import READ_UNIT
-from .callbacks import call_back, check_callback
 from .conditions import check_conditions, read_range
-from .expiry import expiration_of
 from .records import ObjectRecord, parse_segments
 from .service import MAX_BODY, Download, read_serial
 from .versions import version_id
@@ -74,6 +69,11 @@ def check_overwrite(service: Service, bucket: BucketRecord, key: str, forbid: bo
         raise FileAlreadyExists(details={"Key": key})
 
 
+def has_callback(request: Request) -> bool:
+    """Tell whether *request* asks for a callback."""
+    return "x-oss-callback" in request.headers or "callback" in request.query
+
+
 def version_of(bucket: BucketRecord, record: ObjectRecord) -> str | None:
     """Return the version id of *record*; None in a bucket that never had versions."""
     return version_id(record.serial) if bucket.versioning else None
@@ -88,9 +88,11 @@ def put_object(service: Service, request: Request, body: Incoming) -> Response |
     """PutObject."""
     bucket = service.bucket(request)
     call = object_calls.read_write(request)
-    callback = read_callback(request)
-    if callback is not None:
-        check_callback(callback)
+    callback = None
+    if has_callback(request):
+        from .callbacks import call_back, read_local_callback
+
+        callback = read_local_callback(request)
     check_overwrite(service, bucket, request.key, call.forbid_overwrite)
     record = service.store.put(bucket, request.key, body, settled(call.properties, bucket))
     result = PutObjectResult(record.etag, record.crc64, version_of(bucket, record))
@@ -102,7 +104,7 @@ def append_object(service: Service, request: Request, body: Incoming) -> Respons
     """AppendObject."""
     bucket = service.bucket(request)
     call = object_calls.read_append_object(request)
-    if read_callback(request) is not None:
+    if has_callback(request):
         raise NotImplementedByOSS(details={"Header": "X-Oss-Callback"})
     old = service.store.find(bucket, request.key)
     if old is not None and call.forbid_overwrite and not call.position:
@@ -168,7 +170,9 @@ def make_head(
     restore = None
     if properties.storage_class in ARCHIVED and (state := service.restores.state(bucket, record)) is not None:
         restore = str(state)
-    if (lifecycle := service.store.settings.of(bucket).get(LIFECYCLE.parameter)) is not None:
+    if (lifecycle := service.store.settings.of(bucket).get("lifecycle")) is not None:
+        from .expiry import expiration_of
+
         expiration = expiration_of(lifecycle, record)
         if expiration:
             dict.__setitem__(headers, "x-oss-expiration", expiration)
@@ -213,7 +217,7 @@ def get_object(service: Service, request: Request) -> Response | Download | Awai
     call = object_calls.read_get_object(request)
     bucket = service.bucket(request)
     if call.process:
-        # Not imported before somebody asks for a picture.
+        # What few ask for is loaded when somebody does: a server is to start quickly.
         from .images import get_image
 
         return get_image(service, bucket, request, call)
@@ -405,6 +409,8 @@ def delete_object_tagging(service: Service, request: Request) -> Response:
 
 def restore_object(service: Service, request: Request) -> Response:
     """RestoreObject; what is restored already stays so longer."""
+    from ..wire.restore import read_restore_object, write_restore_object
+
     call = read_restore_object(request)
     bucket, record = _named(service, request)
     if record.properties.storage_class not in ARCHIVED:

@@ -9,13 +9,12 @@ import json
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from ..wire.callback import read_callback
 from ..wire.errors import AccessDenied, MissingArgument
 from ..wire.message import Request
 from ..wire.models import PutObjectResult
 from ..wire.object_calls import read_write
 from ..wire.post_object import check_policy, read_post_object, verify_post_object, write_post_object
-from .callbacks import call_back, check_callback
+from .callbacks import call_back, read_local_callback
 from .objects import check_overwrite, settled, version_of
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ def post_object(service: Service, request: Request) -> Response | Awaitable[Resp
         raise AccessDenied("You have no right to access this object because of bucket acl.")
     service.check_names(put)
     call = read_write(put)
-    callback = read_callback(put)
-    if callback is not None:
-        check_callback(callback)
+    callback = read_local_callback(put)
     check_overwrite(service, bucket, put.key, call.forbid_overwrite)
     body = service.store.blobs.incoming()
     try:

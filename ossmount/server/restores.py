@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..wire.restore import RestoreState
-
 if TYPE_CHECKING:
+    from ..wire.restore import RestoreState
     from .records import BucketRecord, ObjectRecord
     from .store import Store
 
@@ -38,6 +37,8 @@ class Restores:
         now = self._store.clock()
         if row is None or now >= row[1]:
             return None
+        from ..wire.restore import RestoreState
+
         return RestoreState(True) if now < row[0] else RestoreState(False, row[1])
 
     def readable(self, bucket: BucketRecord, record: ObjectRecord) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..wire.errors import MethodNotAllowed, NotImplementedByOSS
-from . import buckets, configuring, multipart, objects, posting
+from . import buckets, multipart, objects
 from .service import Right
 
 if TYPE_CHECKING:
@@ -39,6 +40,17 @@ class Operation:
     body: Body = Body.NONE
 
 
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """Return a function of *module* that is loaded when it is first called: a server is to start quickly."""
+
+    def run(*arguments: Any) -> Any:
+        return getattr(import_module(f".{module}", __package__), name)(*arguments)
+
+    return run
+
+
+_put, _get, _delete = (_later("configuring", f"{verb}_configuration") for verb in ("put", "get", "delete"))
+
 _OPERATIONS = (
     Operation("ListBuckets", buckets.list_buckets, Right.OWN),
     Operation("DescribeRegions", buckets.describe_regions, Right.OWN),
@@ -49,34 +61,34 @@ _OPERATIONS = (
     Operation("GetBucketInfo", buckets.get_bucket_info, Right.OWN),
     Operation("GetBucketLocation", buckets.get_bucket_location, Right.OWN),
     Operation("GetBucketStat", buckets.get_bucket_stat, Right.OWN),
-    Operation("PutBucketVersioning", configuring.put_bucket_versioning, Right.OWN, Body.DOCUMENT),
-    Operation("GetBucketVersioning", configuring.get_bucket_versioning, Right.OWN),
-    Operation("ListObjectVersions", configuring.list_object_versions, Right.OWN),
-    Operation("PutBucketLogging", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
-    Operation("GetBucketLogging", configuring.get_configuration, Right.OWN),
-    Operation("DeleteBucketLogging", configuring.delete_configuration, Right.OWN),
-    Operation("PutBucketWebsite", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
-    Operation("GetBucketWebsite", configuring.get_configuration, Right.OWN),
-    Operation("DeleteBucketWebsite", configuring.delete_configuration, Right.OWN),
-    Operation("PutBucketReferer", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
-    Operation("GetBucketReferer", configuring.get_configuration, Right.OWN),
-    Operation("PutBucketLifecycle", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
-    Operation("GetBucketLifecycle", configuring.get_configuration, Right.OWN),
-    Operation("DeleteBucketLifecycle", configuring.delete_configuration, Right.OWN),
-    Operation("PutBucketCors", configuring.put_configuration, Right.OWN, Body.DOCUMENT),
-    Operation("GetBucketCors", configuring.get_configuration, Right.OWN),
-    Operation("DeleteBucketCors", configuring.delete_configuration, Right.OWN),
-    Operation("OptionObject", configuring.option_object, Right.NONE),
-    Operation("PutStyle", configuring.put_style, Right.OWN, Body.DOCUMENT),
-    Operation("GetStyle", configuring.get_style, Right.OWN),
-    Operation("ListStyle", configuring.list_styles, Right.OWN),
-    Operation("DeleteStyle", configuring.delete_style, Right.OWN),
+    Operation("PutBucketVersioning", _later("configuring", "put_bucket_versioning"), Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketVersioning", _later("configuring", "get_bucket_versioning"), Right.OWN),
+    Operation("ListObjectVersions", _later("configuring", "list_object_versions"), Right.OWN),
+    Operation("PutBucketLogging", _put, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketLogging", _get, Right.OWN),
+    Operation("DeleteBucketLogging", _delete, Right.OWN),
+    Operation("PutBucketWebsite", _put, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketWebsite", _get, Right.OWN),
+    Operation("DeleteBucketWebsite", _delete, Right.OWN),
+    Operation("PutBucketReferer", _put, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketReferer", _get, Right.OWN),
+    Operation("PutBucketLifecycle", _put, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketLifecycle", _get, Right.OWN),
+    Operation("DeleteBucketLifecycle", _delete, Right.OWN),
+    Operation("PutBucketCors", _put, Right.OWN, Body.DOCUMENT),
+    Operation("GetBucketCors", _get, Right.OWN),
+    Operation("DeleteBucketCors", _delete, Right.OWN),
+    Operation("OptionObject", _later("configuring", "option_object"), Right.NONE),
+    Operation("PutStyle", _later("configuring", "put_style"), Right.OWN, Body.DOCUMENT),
+    Operation("GetStyle", _later("configuring", "get_style"), Right.OWN),
+    Operation("ListStyle", _later("configuring", "list_styles"), Right.OWN),
+    Operation("DeleteStyle", _later("configuring", "delete_style"), Right.OWN),
     Operation("ListLiveChannel", buckets.list_live_channel, Right.OWN),
     Operation("ListObjects", buckets.list_objects, Right.LIST),
     Operation("ListObjectsV2", buckets.list_objects_v2, Right.LIST),
     Operation("DeleteMultipleObjects", buckets.delete_multiple_objects, Right.WRITE, Body.DOCUMENT),
     Operation("ListMultipartUploads", multipart.list_multipart_uploads, Right.OWN),
-    Operation("PostObject", posting.post_object, Right.NONE, Body.FORM),
+    Operation("PostObject", _later("posting", "post_object"), Right.NONE, Body.FORM),
     Operation("PutObject", objects.put_object, Right.WRITE, Body.OBJECT),
     Operation("GetObject", objects.get_object, Right.READ),
     Operation("HeadObject", objects.head_object, Right.READ),

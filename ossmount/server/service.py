@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..wire.access import REFERER
 from ..wire.bucket_calls import is_bucket_name
 from ..wire.credentials import Credentials
 from ..wire.errors import (
@@ -23,7 +22,6 @@ from ..wire.errors import (
     NoSuchKey,
     NoSuchVersion,
 )
-from ..wire.images import split_name
 from ..wire.message import Headers
 from ..wire.models import Owner
 from ..wire.properties import argument
@@ -202,6 +200,8 @@ class Service:
         return signer.access_key_id
 
     def _name_picture(self, request: Request) -> None:
+        from ..wire.images import split_name
+
         named = split_name(request.key)
         bucket = self.store.bucket(request.bucket)
         if named is not None and bucket is not None and not self.store.exists(bucket, request.key):
@@ -209,7 +209,7 @@ class Service:
             request.query["x-oss-process"] = f"@{named[1]}"
 
     def _check_referer(self, request: Request) -> None:
-        referer = self.settings(request.bucket).get(REFERER.parameter)
+        referer = self.settings(request.bucket).get("referer")
         if referer is not None and not referer.allows(request.headers.get("referer", "")):
             raise AccessDenied("You are denied by bucket referer policy.", details={"BucketName": request.bucket})
 

@@ -9,13 +9,11 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..wire.configurations import CONFIGURATIONS
-from ..wire.styles import Style
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..wire.configuration import Configuration
+    from ..wire.styles import Style
     from .database import Database
     from .records import BucketRecord
 
@@ -33,6 +31,9 @@ class Settings:
         self._known: dict[int, dict[str, Any]] = {}
         for bucket, name, document in database.execute("SELECT bucket, name, document FROM settings"):
             self._known.setdefault(bucket, {})[name] = _parse(name, document)
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
 
     def of(self, bucket: BucketRecord) -> Mapping[str, Any]:
         """Return all settings of *bucket* by the names that `wire.configurations` has for them."""
@@ -90,6 +91,10 @@ class Settings:
 
 
 def _parse(name: str, document: bytes) -> object:
+    # Not loaded where there is nothing to read: a server is to start quickly.
+    from ..wire.configurations import CONFIGURATIONS
+    from ..wire.styles import Style
+
     if name.startswith(_STYLE):
         return Style(**json.loads(document))
     return CONFIGURATIONS[name].parse_document(document)

@@ -1,7 +1,7 @@
 """What the service does by itself as time goes by: lifecycles are carried out, access logs written.
 
 Nobody can tell whether it was done at midnight or just before somebody looked; so it is done by the first request
-after `due`, and a clock that is turned forward is enough to see it.
+of an hour, and a clock that is turned forward is enough to see it.
 
 Source: developer guide, "Lifecycle rules based on the last modified time".
 """
@@ -29,19 +29,24 @@ _BATCH = 1000
 
 
 class Upkeep:
-    """The service's own work on *service*; it wants to be `run` once the clock shows *due*."""
+    """The service's own work on *service*."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._store = service.store
         self.log = AccessLog(service.store)
-        self.due = 0.0
         self._day = -1
 
-    def run(self, now: float) -> None:
-        """Do what is due *now*."""
-        # First of all: whatever fails below is not tried by each request again.
-        self.due = now - now % HOUR + HOUR
+    def run(self, now: float) -> float:
+        """Do what is due *now*, and return when to come again."""
+        try:
+            self._run(now)
+        except Exception:
+            # Whoever happened to ask first is not to suffer for it.
+            log.exception("upkeep failed")
+        return now - now % HOUR + HOUR
+
+    def _run(self, now: float) -> None:
         self.log.flush(now)
         if self._day == int(now // DAY):
             return
