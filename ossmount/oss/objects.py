@@ -65,7 +65,7 @@ class Objects:
 
         Up to 1 MiB is returned as bytes, more as a view.  A range that reaches behind the end is clipped.  With
         *into* the bytes are received into its front, and what is returned is the part of it that was filled.  A whole
-        object is checked by its CRC-64.
+        object is checked by its CRC-64, also when a range asks for all of it.
 
         Raises:
             ValueError: the range is empty.
@@ -110,7 +110,8 @@ class Objects:
             self.client.count_received(len(body))
             if head.size < 0:
                 head = _replace(head, size=len(body))
-            if (expected := _expected_crc64(head, whole=whole and not process)) is not None:
+            is_whole = whole or head.content_range == (0, len(body), len(body))
+            if (expected := _expected_crc64(head, whole=is_whole and not process)) is not None:
                 check_crc64(expected, await crc64_of(body), f"{self.name}/{key}")
             return head, body
 

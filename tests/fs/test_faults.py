@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import oss2
 import pytest
 import trio
 
@@ -69,3 +70,15 @@ async def test_everything_gets_there_whichever_request_fails(
         assert found == done.objects(), (kind, nth)
         if enough:
             break
+
+
+async def test_bytes_that_arrive_damaged_are_not_written_back(world: Any, oss2_bucket: oss2.Bucket) -> None:
+    oss2_bucket.put_object("file", b"a" * 1000)
+    async with world.mount() as view:
+        fh = await view.open("file", os.O_RDWR)
+        await view.pwrite(fh, b"patch", 500)
+        view.rooms.reading.forget("file")
+        world.server.faults.add(Fault(operation="GetObject", corrupt=2))
+        await view.close(fh)
+        assert await view.flush() == {"pending": 0, "failed": []}
+    assert oss2_bucket.get_object("file").read() == b"a" * 500 + b"patch" + b"a" * 495
