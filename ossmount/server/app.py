@@ -94,8 +94,10 @@ class App:
         self._service = Service(store, options)
         # What few need is loaded for the first of them: a server that runs for one command is to start quickly.
         self._upkeep: Upkeep | None = None
-        self._due = 0.0 if store.settings else store.clock() // HOUR * HOUR + HOUR
+        self._due = 0.0 if store.settings.known else store.clock() // HOUR * HOUR + HOUR
         self._tokens: SecurityTokenService | None = None
+        # Empty while no bucket has settings, which saves looking for them.
+        self._known = store.settings.known
         self._host = host_reader(options.hosts, options.image_hosts)
         self._numbers = itertools.count(secrets.randbits(80))
         self._introspection: object = None
@@ -147,7 +149,7 @@ class App:
                 name, request.bucket, key, exchange.status, exchange.received, exchange.sent, start, time.monotonic()
             )
             self.requests.end(entry)
-            if "logging" in self._service.settings(request.bucket):
+            if self._known and "logging" in self._service.settings(request.bucket):
                 self._keep().log.note(
                     request,
                     entry,
@@ -170,7 +172,7 @@ class App:
             tokens = self._tokens = self._tokens or SecurityTokenService(self._service)
             if tokens.is_meant(request):
                 return Operation(request.operation, self._answer_token, Right.NONE, Body.DOCUMENT)
-        if "website" in self._service.settings(request.bucket):
+        if self._known and "website" in self._service.settings(request.bucket):
             from .website import enter, website_for
 
             website = exchange.website = website_for(self._service, request)
@@ -285,10 +287,9 @@ class App:
         fields(headers, "server", "AliyunOSS")
         fields(headers, "date", http_date(now))
         fields(headers, "x-oss-server-time", "1")
-        if "x-oss-request-id" not in headers:
-            fields(headers, "x-oss-request-id", self._new_id())
-        exchange.request_id = headers["x-oss-request-id"]
-        if "origin" in request.headers:
+        exchange.request_id = dict.get(headers, "x-oss-request-id") or self._new_id()
+        fields(headers, "x-oss-request-id", exchange.request_id)
+        if self._known and "origin" in request.headers:
             self._share(request, headers)
         head = request.method == "HEAD"
         if isinstance(answer, Download) and not head:

@@ -76,7 +76,11 @@ def check_overlap(rules: Iterable[LifecycleRule]) -> None:
     Raises:
         InvalidRequest: two do: one's prefix begins with the other's, and their tags are the same.
     """
-    expiring = [rule for rule in rules if rule.expiration is not None and not rule.filter]
+    expiring = [
+        rule
+        for rule in rules
+        if rule.expiration is not None and not rule.expiration.expired_object_delete_marker and not rule.filter
+    ]
     for index, rule in enumerate(expiring):
         for other in expiring[index + 1 :]:
             if rule.tags == other.tags and (

@@ -14,7 +14,7 @@ from ..wire.errors import ImageTooLarge, NoSuchStyle
 from ..wire.images import Process, parse_process, parse_suffix
 from ..wire.message import Headers
 from ..wire.models import ObjectHead
-from ..wire.object_calls import write_head_object
+from ..wire.object_calls import read_get_object, write_head_object
 from ..wire.properties import argument
 from .conditions import check_conditions, read_range
 from .objects import check_readable, look, version_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..wire.message import Request, Response
-    from ..wire.object_calls import ReadCall
     from .records import BucketRecord
     from .service import Service
 
@@ -32,8 +31,10 @@ if TYPE_CHECKING:
 MAX_SOURCE = 20 * 1024 * 1024
 
 
-async def get_image(service: Service, bucket: BucketRecord, request: Request, call: ReadCall) -> Response:
-    """GetObject of a picture, processed as *call* says."""
+async def get_image(service: Service, request: Request) -> Response:
+    """GetObject of a picture, processed as it is asked for."""
+    call = read_get_object(request)
+    bucket = service.bucket(request)
     steps = _resolve(service, bucket, call.process)
     _, body, modified = look(service, bucket, request)
     check_readable(service, bucket, body, request.key)

@@ -170,7 +170,8 @@ def make_head(
     restore = None
     if properties.storage_class in ARCHIVED and (state := service.restores.state(bucket, record)) is not None:
         restore = str(state)
-    if (lifecycle := service.store.settings.of(bucket).get("lifecycle")) is not None:
+    known = service.store.settings.known
+    if known and (lifecycle := known.get(bucket.id, {}).get("lifecycle")) is not None:
         from .expiry import expiration_of
 
         expiration = expiration_of(lifecycle, record)
@@ -212,15 +213,10 @@ def check_readable(service: Service, bucket: BucketRecord, record: ObjectRecord,
         raise InvalidObjectState(details={"ObjectName": key})
 
 
-def get_object(service: Service, request: Request) -> Response | Download | Awaitable[Response]:
+def get_object(service: Service, request: Request) -> Response | Download:
     """GetObject."""
     call = object_calls.read_get_object(request)
     bucket = service.bucket(request)
-    if call.process:
-        # What few ask for is loaded when somebody does: a server is to start quickly.
-        from .images import get_image
-
-        return get_image(service, bucket, request, call)
     record, body, modified = look(service, bucket, request)
     check_readable(service, bucket, body, request.key)
     check_conditions(call.conditions, etag=body.etag, modified=modified, now=service.store.clock())

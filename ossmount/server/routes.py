@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..wire.message import Request
+    from .service import Service
 
 
 class Body(enum.Enum):
@@ -47,6 +48,14 @@ def _later(module: str, name: str) -> Callable[..., Any]:
         return getattr(import_module(f".{module}", __package__), name)(*arguments)
 
     return run
+
+
+_get_image = _later("images", "get_image")
+
+
+def _get_object(service: Service, request: Request) -> Any:
+    """Return the object, or the picture that is to be made of it."""
+    return _get_image(service, request) if request.query.get("x-oss-process") else objects.get_object(service, request)
 
 
 _put, _get, _delete = (_later("configuring", f"{verb}_configuration") for verb in ("put", "get", "delete"))
@@ -90,7 +99,7 @@ _OPERATIONS = (
     Operation("ListMultipartUploads", multipart.list_multipart_uploads, Right.OWN),
     Operation("PostObject", _later("posting", "post_object"), Right.NONE, Body.FORM),
     Operation("PutObject", objects.put_object, Right.WRITE, Body.OBJECT),
-    Operation("GetObject", objects.get_object, Right.READ),
+    Operation("GetObject", _get_object, Right.READ),
     Operation("HeadObject", objects.head_object, Right.READ),
     Operation("GetObjectMeta", objects.get_object_meta, Right.READ),
     Operation("DeleteObject", objects.delete_object, Right.WRITE),

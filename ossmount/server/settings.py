@@ -24,20 +24,17 @@ _NONE: Mapping[str, Any] = {}
 
 
 class Settings:
-    """The settings of all buckets."""
+    """The settings of all buckets; *known* holds them by bucket, and nothing for one without."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[int, dict[str, Any]] = {}
+        self.known: dict[int, dict[str, Any]] = {}
         for bucket, name, document in database.execute("SELECT bucket, name, document FROM settings"):
-            self._known.setdefault(bucket, {})[name] = _parse(name, document)
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
+            self.known.setdefault(bucket, {})[name] = _parse(name, document)
 
     def of(self, bucket: BucketRecord) -> Mapping[str, Any]:
         """Return all settings of *bucket* by the names that `wire.configurations` has for them."""
-        return self._known.get(bucket.id, _NONE)
+        return self.known.get(bucket.id, _NONE)
 
     def get(self, bucket: BucketRecord, configuration: Configuration[T]) -> T | None:
         """Return a configuration of *bucket*, if it has one."""
@@ -71,23 +68,23 @@ class Settings:
 
     def forget(self, bucket: BucketRecord) -> None:
         """Forget the settings of *bucket*, which is no more."""
-        self._known.pop(bucket.id, None)
+        self.known.pop(bucket.id, None)
 
     def _put(self, bucket: BucketRecord, name: str, document: bytes, value: object) -> None:
         with self._database.transaction():
             self._database.execute(
                 "INSERT OR REPLACE INTO settings(bucket, name, document) VALUES (?, ?, ?)", (bucket.id, name, document)
             )
-        self._known.setdefault(bucket.id, {})[name] = value
+        self.known.setdefault(bucket.id, {})[name] = value
 
     def _delete(self, bucket: BucketRecord, name: str) -> None:
         with self._database.transaction():
             self._database.execute("DELETE FROM settings WHERE bucket = ? AND name = ?", (bucket.id, name))
-        known = self._known.get(bucket.id)
+        known = self.known.get(bucket.id)
         if known is not None:
             known.pop(name, None)
             if not known:
-                del self._known[bucket.id]
+                del self.known[bucket.id]
 
 
 def _parse(name: str, document: bytes) -> object:

@@ -20,7 +20,6 @@ from ossmount.wire.signing import sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
     from pathlib import Path
 
     import requests

@@ -10,7 +10,6 @@ import oss2.models as models
 import pytest
 
 from ossmount.server.store import Store
-from ossmount.wire.access import LOGGING
 from ossmount.wire.lifecycle import LIFECYCLE
 
 if TYPE_CHECKING:
@@ -75,8 +74,10 @@ def test_the_second_sdk_sets_and_tells_styles_and_settings(sdk_client: sdk.Clien
     [
         (
             "logging",
-            "<BucketLoggingStatus><LoggingEnabled><TargetBucket>nowhere</TargetBucket></LoggingEnabled>"
-            "</BucketLoggingStatus>",
+            (
+                "<BucketLoggingStatus><LoggingEnabled><TargetBucket>nowhere</TargetBucket></LoggingEnabled>"
+                "</BucketLoggingStatus>"
+            ),
             "InvalidTargetBucketForLogging",
         ),
         ("logging", "<other/>", "MalformedXML"),
@@ -147,7 +148,7 @@ def test_settings_survive_a_restart_and_end_with_their_bucket(tmp_path: Path) ->
     assert kept.rules[0].id == "r"
     store.delete_bucket(found)
     fresh = store.put_bucket("bucket")
-    assert store.settings.get(fresh, LIFECYCLE) is store.settings.get(fresh, LOGGING) is None
+    assert not store.settings.of(fresh)
     assert fresh.versioning == ""
     store.close()
 
