@@ -175,6 +175,7 @@ class Changes:
 
     def set_tags(self, node: Node, tags: dict[str, str]) -> Intent:
         """Log that the object of *node* gets *tags* and no others."""
+        node.is_tagged = bool(tags)
         return self._append(Verb.TAGS, node, self._inodes.key_of(node), data={"tags": tags})
 
     def rename(self, node: Node, old_parent: Node, old_name: bytes, key: str) -> list[Intent]:
@@ -185,13 +186,12 @@ class Changes:
         if file is not None:
             file.renamed(target)
             put = file.put
-            if put is not None and put.live and not put.started and self._is_last(put, key):
-                described = {**file.put_data(), "replaces": False}
+            if put is not None and not node.remote and self._is_all_there_is(put, key):
                 replacement = self._append(
                     Verb.PUT,
                     node,
                     target,
-                    data=described,
+                    data={**file.put_data(), "replaces": False},
                     upload=file.upload_for(target),
                     instead_of=[put],
                     names=[self._name(node)],
@@ -199,11 +199,7 @@ class Changes:
                 file.put = replacement
                 if put.state is State.HELD or file.is_dirty:
                     self.executor.hold(replacement)
-                made = [replacement]
-                if node.remote:
-                    made.append(self._append(Verb.DELETE, node, key, names=[(old_parent, old_name)]))
-                    node.remote = False
-                return made
+                return [replacement]
             if not node.remote and (put is None or not put.live):
                 return []  # open and never committed: its staged bytes know their new name
         moving: dict[str, Any] = {"size": node.size, "class": (node.headers or {}).get("x-oss-storage-class", "")}
@@ -406,6 +402,10 @@ class Changes:
         return not intent.started and not any(
             other.verb is Verb.RENAME and other.id > intent.id for other in self.executor.touching(key)
         )
+
+    def _is_all_there_is(self, put: Intent, key: str) -> bool:
+        """Tell whether *put*, not started, is all that was ever logged about *key*: then it may have another key."""
+        return put.live and not put.started and put.key == key and self.executor.touching(key) == {put}
 
     @staticmethod
     def _is_native(node: Node) -> bool:

@@ -270,6 +270,7 @@ class OpenFile:
             "headers": headers_of(self.node),
             "replaces": self.node.remote,
             "acl": self.node.acl,
+            "tagged": self.node.is_tagged is not False,
             "etag": self.node.source.etag if self.node.source is not None else None,
             "large": self.staged.size > self.rooms.part_size,
         }
@@ -325,9 +326,7 @@ class OpenFile:
         try:
             headers = headers_of(self.node)
             if self.node.remote and not upload.has_begun:
-                acl = self.node.acl or await self.rooms.carrying.acl_of(self._upload_key, None)
-                if acl not in {None, "default"}:
-                    headers["x-oss-object-acl"] = acl
+                headers.update(await self.rooms.carrying.kept(self._upload_key, self.put_data()))
             while upload is self._upload and self.staged is staged and self.is_dirty:
                 await upload.advance(headers, self._meta())
                 if not upload.ready():  # asking takes the answer away: whoever started this has had the first

@@ -102,7 +102,10 @@ class FileSystem:
             return parent
         if name == b"..":
             return parent.parent or parent
-        return await self.child(parent, name)
+        node = await self.child(parent, name)
+        if await self.opening.is_something_else(parent, node):
+            node = await self.child(parent, name)
+        return node
 
     # Attributes
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..tree.attributes import SYMLINK_TYPE, Kind
+from ..tree.attributes import SYMLINK_TYPE, TEXT_MAX, Kind
 from ..tree.lookup import KindChanged
 from ..wire.checksums import crc64
 from ..wire.errors import InvalidRange, NoSuchKey, NotModified, OSSError
@@ -81,6 +81,25 @@ class Opening:
         if node.is_unlinked and not node.known and node.file is None:
             # Whoever asked for it ahead found out; what is known of this node are guesses.
             raise OSError(errno.ESTALE, "something of another kind has taken its place", node.name.decode())
+
+    def is_of_uncertain_kind(self, node: Node) -> bool:
+        """Tell whether what LIST shows as a small object may be a link or directory in another client's form."""
+        source = node.source
+        if node.known or node.kind is not Kind.FILE or source is None or source.size > TEXT_MAX:
+            return False
+        return not self._rooms.lookup.is_good_enough(node)
+
+    async def is_something_else(self, parent: Node, node: Node) -> bool:
+        """Find out what *node* is, where LIST cannot tell; return whether its name means another node now."""
+        assert parent.directory is not None
+        last, parent.directory.looked_up = parent.directory.looked_up, node
+        if not self.is_of_uncertain_kind(node) or (last is not None and last.is_unlinked):
+            return False  # who deletes one entry after the other does not care what they are
+        try:
+            await self._rooms.lookup.attributes(node, self._ask)
+        except KindChanged:
+            return True
+        return node.is_unlinked
 
     async def validate(self, node: Node, *, writing: bool) -> None:
         """See what the bucket has of *node*, which is being opened.

@@ -235,7 +235,10 @@ class Operations(pyfuse3.Operations):
             is_dot = index < 2
             if node.is_unlinked and not is_dot:
                 continue
-            if not pyfuse3.readdir_reply(token, name, self._attributes(node), index + 1):
+            attributes = self._attributes(node)
+            if not is_dot and self._fs.opening.is_of_uncertain_kind(node):
+                attributes.entry_timeout = 0  # the kernel looks it up before it goes by the kind
+            if not pyfuse3.readdir_reply(token, name, attributes, index + 1):
                 break
             if not is_dot:
                 inodes.refer(node)  # READDIRPLUS is a lookup of each entry but the dots

@@ -195,6 +195,7 @@ class Beliefs:
         node.meta = dict(head.meta)
         node.headers = attrs.carried_headers(head)
         node.modified = head.last_modified
+        node.is_tagged = head.tagging_count > 0
         node.expires = now + self.ttl
         node.remote = True
         if node.directory is not None:

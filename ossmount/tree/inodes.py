@@ -54,6 +54,7 @@ class Directory:
     absent: dict[bytes, float] = field(
         default_factory=dict
     )  # names that are not there, each until when that is believed
+    looked_up: Node | None = None  # the last of its names that the kernel asked for
     generation: int = 0  # grows when the order of children does no longer hold
 
 
@@ -78,6 +79,7 @@ class Node:
     meta: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     acl: str | None = None  # of the object, where somebody has asked
+    is_tagged: bool | None = None  # whether the object has tags, where somebody has asked
     link: bytes | None = None
     directory: Directory | None = None
     file: Any = None  # fs.files.OpenFile, while something is open or staged

@@ -14,6 +14,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import cachetools
 import trio
@@ -71,7 +72,10 @@ class Carrying:
         self._relink = relink
         self._limiter = trio.CapacityLimiter(parallel)
         self._keep_acl = keep_acl
-        self._plain: cachetools.LRUCache[str, str] = cachetools.LRUCache(200_000)  # key -> ETag, known to have no ACL
+        # Keys and ETags of objects that this mount made, with neither ACL nor tags.
+        self._plain: cachetools.LRUCache[str, str] = cachetools.LRUCache(
+            200_000
+        )
 
     async def carry(self, intent: Intent) -> Carried | None:
         """Carry *intent* out.
@@ -99,6 +103,7 @@ class Carrying:
                 await self._bucket.put_object_acl(intent.key, intent.data["acl"])
                 return Carried()
             case Verb.TAGS:
+                self._plain.pop(intent.key, None)
                 if intent.data["tags"]:
                     await self._bucket.put_object_tagging(intent.key, intent.data["tags"])
                 else:
@@ -125,17 +130,40 @@ class Carrying:
         headers = dict(intent.data["headers"])
         await self._preserve(intent.key)
         if intent.data.get("replaces"):
-            acl = intent.data.get("acl") or await self.acl_of(intent.key, intent.data.get("etag"))
-            if acl not in {None, "default"}:
-                headers["x-oss-object-acl"] = acl
+            headers.update(await self.kept(intent.key, intent.data))
         result = await intent.upload.finish(headers, intent.data["meta"])
         modified = result.last_modified
         if not result.attributes_current:
             copy = await self._copy_onto_itself(result.source, headers, intent.data["meta"])
             modified = copy.last_modified
-        if "x-oss-object-acl" not in headers:
+        if "x-oss-object-acl" not in headers and "x-oss-tagging" not in headers:
             self._plain[intent.key] = result.source.etag
         return Carried(result.source, modified, getattr(result, "version", 0))
+
+    async def kept(self, key: str, data: Mapping[str, Any]) -> dict[str, str]:
+        """Return as headers what a new object in the place of *key* would lose: its ACL and its tags.
+
+        *data* is that of a PUT.
+        """
+        headers: dict[str, str] = {}
+        acl = data.get("acl") or await self.acl_of(key, data.get("etag"))
+        if acl not in {None, "default"}:
+            headers["x-oss-object-acl"] = acl
+        if data.get("tagged") and not self._is_plain(key, data.get("etag")):
+            try:
+                tags = await self._bucket.get_object_tagging(key)
+            except NoSuchKey:
+                tags = {}
+            except AccessDenied as exc:
+                log.warning("the tags of %r may not be read and so are not kept: %s", key, exc)
+                tags = {}
+            if tags:
+                headers["x-oss-tagging"] = urlencode(tags, quote_via=quote)
+        return headers
+
+    def _is_plain(self, key: str, etag: str | None) -> bool:
+        """Tell whether this mount wrote the object *key*, and gave it neither ACL nor tags."""
+        return key in self._plain and etag in {None, self._plain[key]}
 
     async def _mkdir(self, key: str, meta: Mapping[str, str]) -> Carried:
         result = await self._bucket.put_object(key, b"", meta=meta, content_type="application/x-directory")
@@ -168,6 +196,7 @@ class Carrying:
                 log.warning("the attributes of %r cannot be changed: it has gone", key)
                 return Carried()
             headers = _patched(carried(head.headers), data.get("headers", {}))
+            plain = self._is_plain(key, head.etag)
             acl = await self.acl_of(key, head.etag)
             if acl is not None:
                 headers["x-oss-object-acl"] = acl
@@ -177,7 +206,7 @@ class Carrying:
                 if attempt == 3:
                     raise
                 continue  # somebody else wrote it in between; theirs are the bytes, ours the attributes
-            if acl is None:
+            if plain:
                 self._plain[key] = copy.etag
             return Carried(Source(key, copy.etag or head.etag, head.size, head.type, head.crc64), copy.last_modified)
         raise AssertionError
@@ -266,6 +295,7 @@ class Carrying:
         if is_symlink:
             link = await self._bucket.get_symlink(key)
             return await self._symlink(target, self._relink(target, link))
+        plain = self._is_plain(key, etag)
         acl = await self.acl_of(key, etag)
         headers = {} if acl is None else {"x-oss-object-acl": acl}
         if storage_class:
@@ -279,14 +309,14 @@ class Carrying:
             head = await self._bucket.head_object(key)
             headers.update(carried(head.headers))
             copy = await copying.copy(self._bucket, target, head.source, headers=headers, meta=head.meta)
-        if acl is None:
+        if plain:
             self._plain[target] = copy.etag
         self._plain.pop(key, None)
         return Carried(Source(target, copy.etag, -1, crc64=copy.crc64), copy.last_modified)
 
     async def acl_of(self, key: str, etag: str | None = None) -> str | None:
         """Return the ACL that *key* has of its own, or None."""
-        if not self._keep_acl or (key in self._plain and etag in {None, self._plain[key]}):
+        if not self._keep_acl or self._is_plain(key, etag):
             return None
         try:
             acl: str = await self._bucket.get_object_acl(key)

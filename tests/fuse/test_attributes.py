@@ -142,3 +142,37 @@ def test_locks_of_this_machine_exclude_each_other(mount: Mount) -> None:
         assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
     """
     mount.python(code)
+
+
+def test_a_write_keeps_everything_else(commit: str, mounted: Callable[..., Mount], bucket: oss2.Bucket) -> None:
+    headers = {
+        "Content-Type": "text/x-special",
+        "Cache-Control": "max-age=77",
+        "Content-Disposition": 'attachment; filename="x"',
+        "Content-Language": "de",
+        "Expires": "Fri, 28 Feb 2031 05:38:42 GMT",
+        "x-oss-meta-colour": "blue",
+        "x-oss-storage-class": "IA",
+        "x-oss-object-acl": "public-read",
+        "x-oss-tagging": "a=b&c=d%20e",
+    }
+    bucket.put_object("d/file", b"content", headers=headers)
+    either = mounted("--commit", commit)
+    file = either.place / "d/file"
+    file.chmod(0o600)
+    os.utime(file, ns=(WHEN, WHEN))
+    either.flush()
+    os.rename(file, either.place / "moved")
+    either.flush()
+    with (either.place / "moved").open("ab") as out:
+        out.write(b", more")
+    either.flush()
+
+    head = bucket.head_object("moved").headers
+    for name, value in headers.items():
+        if name not in ("x-oss-object-acl", "x-oss-tagging"):
+            assert head[name] == value, name
+    assert head["x-oss-meta-mode"] == str(0o100600)
+    assert bucket.get_object_acl("moved").acl == "public-read"
+    assert bucket.get_object_tagging("moved").tag_set.tagging_rule == {"a": "b", "c": "d e"}
+    assert either.content("moved") == b"content, more"

@@ -258,3 +258,15 @@ def test_empty_directories_of_others_vanish_with_their_last_object(
     assert os.listdir(mount.place / "a") == []
     mount.flush()
     assert mount.keys() == ["a/"]
+
+
+def test_a_link_in_ossfs_form_is_one_at_first_sight(bucket: oss2.Bucket, mounted: Callable[..., Mount]) -> None:
+    meta = {"x-oss-meta-mode": "41471"}
+    bucket.put_object("d/link", b"sub", headers=meta)
+    bucket.put_object("d/sub/file", b"content")
+    bucket.put_object("d/old", b"", headers={"Content-Type": "application/x-directory"})
+    mount = mounted()
+    assert sorted(os.listdir(mount.place / "d")) == ["link", "old", "sub"]
+    assert (mount.place / "d/link/file").read_bytes() == b"content"  # ENOTDIR: the kernel takes it for a file
+    assert os.readlink(mount.place / "d/link") == "sub"  # EINVAL
+    assert os.listdir(mount.place / "d/old") == []  # ENOTDIR

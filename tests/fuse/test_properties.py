@@ -145,3 +145,18 @@ def test_getfattr_dumps_notes_only(mount: Mount) -> None:
     mount.run("cp", "-a", "file", "copy")
     mount.flush()
     assert mount.bucket.head_object("copy").headers["x-oss-meta-colour"] == "blue"
+
+
+def test_properties_set_before_the_upload_reach_the_object(mount: Mount, bucket: oss2.Bucket) -> None:
+    with (mount.place / "new").open("wb") as file:
+        file.write(b"x")
+        os.setxattr(mount.place / "new", "user.oss.content-type", b"image/png")
+        os.setxattr(mount.place / "new", "user.note", b"early")
+        os.setxattr(mount.place / "new", "user.oss.acl", b"private")
+        os.setxattr(mount.place / "new", "user.oss.tags", b"k=v")
+    os.rename(mount.place / "new", mount.place / "moved")
+    mount.flush()
+    head = bucket.head_object("moved").headers
+    assert (head["Content-Type"], head["x-oss-meta-note"]) == ("image/png", "early")
+    assert bucket.get_object_acl("moved").acl == "private"
+    assert bucket.get_object_tagging("moved").tag_set.tagging_rule == {"k": "v"}
