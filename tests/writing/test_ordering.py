@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 from hypothesis import given, strategies as st
@@ -74,7 +75,9 @@ def conflict(first: Intent, second: Intent) -> bool:
 
 
 @given(st.lists(_intents, max_size=12), st.randoms(use_true_random=False))
-def test_everything_is_carried_out_and_conflicting_changes_in_their_order(made: list[tuple[Verb, str, str]], chance) -> None:  # type: ignore[no-untyped-def]
+def test_everything_is_carried_out_and_conflicting_changes_in_their_order(
+    made: list[tuple[Verb, str, str]], chance: random.Random
+) -> None:
     ordering = Ordering()
     intents = [intent(*one) for one in made]
     for each in intents:
