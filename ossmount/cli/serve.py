@@ -74,7 +74,11 @@ def _bucket(name: str) -> str:
 )
 @click.option("--role", default="", metavar="NAME", help="Let anybody here have temporary credentials of this role.")
 @click.option(
-    "--image-host", "image_hosts", multiple=True, metavar="HOST", help="Process pictures at this host: KEY@OPERATORS."
+    "--image-host",
+    "image_hosts",
+    multiple=True,
+    metavar="HOST[=BUCKET]",
+    help="Process pictures at this host: KEY@OPERATORS.",
 )
 @click.option(
     "--faults", default=(), metavar="JSON|FILE", type=_Parsed("faults", _faults), help="What shall go wrong, and when."

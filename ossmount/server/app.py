@@ -16,7 +16,6 @@ import logging
 import secrets
 import time
 from dataclasses import dataclass
-from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 from ..wire.dates import http_date
@@ -55,6 +54,8 @@ MAX_DOCUMENT = 4 * 1024 * 1024
 HOUR = 3600
 # Of a form, which is held in memory with the file in it.
 MAX_FORM = 256 * 1024 * 1024
+
+_ANSWERS = (Response, Download)
 
 # The connection below puts itself into the scope under this name.
 CONNECTION = "ossmount.connection"
@@ -248,7 +249,7 @@ class App:
             await exchange.receive_into(document.extend, MAX_DOCUMENT if operation.body is Body.DOCUMENT else MAX_FORM)
             request.body = bytes(document)
         answer = operation.run(service, request)
-        return await answer if isawaitable(answer) else answer  # type: ignore[no-any-return]
+        return answer if isinstance(answer, _ANSWERS) else await answer
 
     async def _store(self, operation: Operation, request: Request, exchange: Exchange) -> Response | Download:
         """Carry out an operation that stores the body of its request."""
@@ -268,7 +269,7 @@ class App:
             if digests.crc64 not in (None, body.crc64):
                 raise InvalidCRC64
             answer = operation.run(self._service, request, body)
-            return await answer if isawaitable(answer) else answer  # type: ignore[no-any-return]
+            return answer if isinstance(answer, _ANSWERS) else await answer
         finally:
             body.discard()
 

@@ -63,7 +63,8 @@ class ServiceOptions:
     """Who may use the server, and what it calls itself.
 
     *credentials* are those of the one account there is; *hosts* are names below which the first label is a bucket,
-    *image_hosts* addresses or names, besides ``img-*`` below those, where ``KEY@OPERATORS`` asks for a picture.
+    *image_hosts* addresses or names, besides ``img-*`` below those, where ``KEY@OPERATORS`` asks for a picture; one
+    that is bound to a bucket, as ``HOST=BUCKET``, has only the key in its paths.
     With *role*, the name of a RAM role, the metadata service and AssumeRoleWithOIDC give temporary credentials to
     anybody who asks.
     """
@@ -258,18 +259,21 @@ def host_reader(hosts: Iterable[str], image_hosts: Iterable[str] = ()) -> Callab
     """Return a function that reads ``Host`` headers.
 
     A bucket is the first label of ``bucket.oss-region.aliyuncs.com``, or one before one of *hosts*; with ``img`` or
-    ``img-region`` instead, pictures are processed, as they are at *image_hosts*.  The path names the bucket for
+    ``img-region`` instead, pictures are processed, as they are at *image_hosts* (``HOST`` or ``HOST=BUCKET``).  The path names the bucket for
     addresses and any other name.
     """
     known = tuple(host.lower() for host in hosts)
-    pictures = {host.lower() for host in image_hosts}
+    pictures = {host.lower(): bucket for host, _, bucket in (each.partition("=") for each in image_hosts)}
 
     @lru_cache(maxsize=256)
     def find(host: str) -> Host:
         name = host.lower()
         if not name.startswith("["):
             name = name.partition(":")[0]
-        image = name in pictures or host.lower() in pictures
+        bound = pictures.get(host.lower(), pictures.get(name))
+        if bound:
+            return Host(bound, True)
+        image = bound is not None
         try:
             ipaddress.ip_address(name.strip("[]"))
         except ValueError:

@@ -138,7 +138,7 @@ def clock() -> Clock:
 @pytest.fixture
 def turned_server(tmp_path: Path, clock: Clock) -> Iterator[ThreadedServer]:
     """A server that goes by `clock`, with a role and an image host, and a bucket "bucket"."""
-    options = AppOptions(role="reader", image_hosts=("pictures.test",))
+    options = AppOptions(role="reader", image_hosts=("pictures.test", "bound.test=bucket"))
     with ThreadedServer(tmp_path / "turned", clock=clock, options=options) as server:
         server.store.put_bucket("bucket")
         yield server

@@ -283,6 +283,7 @@ def test_an_image_host_takes_the_old_grammar(turned: httpx.Client, anybody: http
     for host in ("img.localhost", "img-cn-hangzhou.aliyuncs.com:80", "pictures.test"):
         assert get("bucket/dir/p.png@40w", host).headers["content-type"] == "image/jpg"
     assert get("bucket.img.localhost/x", "bucket.img.localhost").status_code == 404
+    assert get("dir/p.png@40w", "bound.test:80").headers["content-type"] == "image/jpg"
     # Elsewhere it is a key like any other.
     assert refused(anybody.get("/bucket/dir/p.png@40w")) == (404, "NoSuchKey")
 
