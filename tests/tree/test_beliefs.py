@@ -165,8 +165,10 @@ def test_beyond_the_limit_what_was_listed_longest_ago_is_forgotten(beliefs: Beli
         beliefs.inodes.refer(node)
         beliefs.apply_listing(node, beliefs.begin(), 0.0, keys, (), lambda _: None)
 
-    assert one.directory is not None and two.directory is not None
+    assert one.directory is not None
+    assert two.directory is not None
     assert len(two.directory.children) == 4
     assert not one.directory.children
     assert one.directory.listed_until < 0, "it is not complete any more, and must be listed again"
-    assert root.directory is not None and len(root.directory.children) == 2
+    assert root.directory is not None
+    assert len(root.directory.children) == 2
