@@ -67,11 +67,14 @@ class PacedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.incoming = Lane(self.bandwidth)
         self.outgoing = Lane(self.bandwidth)
-        self.gone = False
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.gone = True
-        super().connection_lost(exc)
+    @property
+    def gone(self) -> bool:
+        """Whether nothing that is sent arrives any more.
+
+        The transport knows before `connection_lost` tells: while a large body is sent to nobody the loop does not turn.
+        """
+        return bool(self.transport.is_closing())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -39,7 +39,10 @@ class Connection(Protocol):
 
     incoming: Lane
     outgoing: Lane
-    gone: bool
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client is."""
 
     def close(self) -> None:
         """Send what has been written, then close."""

@@ -259,8 +259,8 @@ def host_reader(hosts: Iterable[str], image_hosts: Iterable[str] = ()) -> Callab
     """Return a function that reads ``Host`` headers.
 
     A bucket is the first label of ``bucket.oss-region.aliyuncs.com``, or one before one of *hosts*; with ``img`` or
-    ``img-region`` instead, pictures are processed, as they are at *image_hosts* (``HOST`` or ``HOST=BUCKET``).  The path names the bucket for
-    addresses and any other name.
+    ``img-region`` instead, pictures are processed, as they are at *image_hosts* (``HOST`` or ``HOST=BUCKET``).  The
+    path names the bucket for addresses and any other name.
     """
     known = tuple(host.lower() for host in hosts)
     pictures = {host.lower(): bucket for host, _, bucket in (each.partition("=") for each in image_hosts)}
