@@ -73,9 +73,7 @@ class Carrying:
         self._limiter = trio.CapacityLimiter(parallel)
         self._keep_acl = keep_acl
         # Keys and ETags of objects that this mount made, with neither ACL nor tags.
-        self._plain: cachetools.LRUCache[str, str] = cachetools.LRUCache(
-            200_000
-        )
+        self._plain: cachetools.LRUCache[str, str] = cachetools.LRUCache(200_000)
 
     async def carry(self, intent: Intent) -> Carried | None:
         """Carry *intent* out.
