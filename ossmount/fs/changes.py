@@ -221,6 +221,7 @@ class Changes:
             self._inodes.detach(node)
         if intent.verb is Verb.UPDATE:
             node.known = False
+        node.acl = node.is_tagged = None
         for parent, _ in names:
             self._beliefs.expire(parent)
         self._beliefs.expire(node)

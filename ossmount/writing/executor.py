@@ -382,9 +382,10 @@ class Executor:
                 if self.observer is not None:
                     self.observer.done(intent, outcome)
                 self._log.remove([intent])
-        except OSError as exc:
-            # Carrying it out again at the next mount does no harm; forgetting it here would not be noticed.
+        except OSError as exc:  # carried out again at the next mount, it does no harm
             log.error("%s", exc)
+        except Exception:
+            log.exception("%r is in OSS, and what follows from that could not be noted", intent)
         self._retire(intent)
 
     def _interrupt(self, intent: Intent) -> None:
