@@ -45,6 +45,7 @@ __all__ = [
     "ConfigError",
     "default_files",
     "load",
+    "load_connection",
     "options",
     "parse_mount_options",
     "parse_source",
@@ -256,17 +257,7 @@ def load(
     """
     environ = os.environ if environ is None else environ
     bucket, prefix = parse_source(source)
-    values: dict[str, object] = {}
-    from_environment = _read_environment(environ)
-    command_line = _read_values(given or {}, "on the command line")
-    named = command_line.get("config", from_environment.get("config"))
-    if isinstance(named, Path):
-        values |= _read_file(named, bucket, must_exist=True)
-    else:
-        for file in default_files(environ) if files is None else files:
-            values |= _read_file(file, bucket)
-    values |= from_environment
-    values |= command_line
+    values = _gather(bucket, given or {}, environ, files)
 
     configured_prefix, configured_place = values.pop("prefix", ""), values.pop("mountpoint", None)
     place = mountpoint if mountpoint is not None else configured_place
@@ -286,6 +277,41 @@ def load(
     )
     _check(config)
     return config
+
+
+def load_connection(
+    bucket: str = "",
+    *,
+    given: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    files: Sequence[Path] | None = None,
+) -> Config:
+    """Compose the Config of a command that asks the service, about *bucket* or none, and mounts nothing; see `load`.
+
+    Raises ConfigError.
+    """
+    values = _gather(bucket, given or {}, os.environ if environ is None else environ, files)
+    for name in ("prefix", "mountpoint"):
+        values.pop(name, None)
+    config = Config(bucket=bucket, mountpoint=Path(), **values)  # type: ignore[arg-type]  # as in `load`
+    _check(config)
+    return config
+
+
+def _gather(
+    bucket: str, given: Mapping[str, object], environ: Mapping[str, str], files: Sequence[Path] | None
+) -> dict[str, object]:
+    """Read what was said anywhere, by option; the later source wins."""
+    values: dict[str, object] = {}
+    from_environment = _read_environment(environ)
+    command_line = _read_values(given, "on the command line")
+    named = command_line.get("config", from_environment.get("config"))
+    if isinstance(named, Path):
+        values |= _read_file(named, bucket, must_exist=True)
+    else:
+        for file in default_files(environ) if files is None else files:
+            values |= _read_file(file, bucket)
+    return values | from_environment | command_line
 
 
 def _check(config: Config) -> None:

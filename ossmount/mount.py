@@ -6,11 +6,11 @@ import gc
 import logging
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
+from .connecting import client_of
 from .control import serve_control
 from .fs.filesystem import FileSystem
 from .fs.properties import Properties
@@ -19,9 +19,6 @@ from .fs.rooms import Places, open_rooms
 from .fs.status import Status
 from .fuse.operations import Operations
 from .fuse.session import mounted
-from .oss.client import Client, ClientOptions
-from .oss.credentials import find_credentials
-from .oss.endpoints import Endpoint
 from .tree.attributes import Defaults
 
 if TYPE_CHECKING:
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .fuse.session import Session
+    from .oss.client import Client
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ async def run(config: Config, *, ready: Callable[[], None]) -> None:
         OSSError: the bucket cannot be used.
         OSError: something of this machine is in the way.
     """
-    client = _client(config)
+    client = client_of(config)
     async with client, trio.open_nursery() as services:
         bucket = client.bucket(config.bucket)
         async with open_rooms(
@@ -63,22 +61,32 @@ async def run(config: Config, *, ready: Callable[[], None]) -> None:
             filesystem = FileSystem(rooms, waits=config.commit == "close", read_only=config.read_only)
             await rooms.listing.fill(rooms.inodes.root, first_page_only=True)
             await Recovery(filesystem).run()
-            await services.start(rooms.executor.run)
-
-            async def url_of(key: str) -> str:
-                return await bucket.presign(key, expires=_URL_EXPIRES)
-
-            status = Status(filesystem, client, commit=config.commit, source=config.source)
-            operations = Operations(filesystem, Properties(filesystem, url_of=url_of))
-            async with mounted(operations, config.mountpoint, config.source, _kernel_options(config)) as session:
-                await services.start(serve_control, config.control, status.handlers)
-                services.start_soon(_end_on_signals, session, status)
-                async with trio.open_nursery() as serving:
-                    await serving.start(session.serve)
-                    _settle_memory()
-                    ready()
-            await _drain(status)
+            async with trio.open_nursery() as workers:  # who use the log, and so end before it is closed
+                await workers.start(rooms.executor.run)
+                await _serve(config, filesystem, client, ready, workers)
+                workers.cancel_scope.cancel()
         services.cancel_scope.cancel()
+
+
+async def _serve(
+    config: Config, filesystem: FileSystem, client: Client, ready: Callable[[], None], workers: trio.Nursery
+) -> None:
+    """Answer the kernel until the mount is unmounted, then drain."""
+    bucket = client.bucket(config.bucket)
+
+    async def url_of(key: str) -> str:
+        return await bucket.presign(key, expires=_URL_EXPIRES)
+
+    status = Status(filesystem, client, commit=config.commit, source=config.source)
+    operations = Operations(filesystem, Properties(filesystem, url_of=url_of))
+    async with mounted(operations, config.mountpoint, config.source, _kernel_options(config)) as session:
+        await workers.start(serve_control, config.control, status.handlers)
+        workers.start_soon(_end_on_signals, session, status)
+        async with trio.open_nursery() as serving:
+            await serving.start(session.serve)
+            _settle_memory()
+            ready()
+    await _drain(status)
 
 
 async def _drain(status: Status) -> None:
@@ -110,26 +118,6 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def _client(config: Config) -> Client:
-    endpoint = Endpoint.parse(
-        config.endpoint or "",
-        region=config.region or "",
-        internal=config.internal,
-        addressing=config.addressing,  # type: ignore[arg-type]  # the options table allows nothing else
-    )
-    credentials = find_credentials(
-        environ=os.environ,
-        home=Path.home(),
-        bucket=config.bucket,
-        access_key_id=config.access_key_id or "",
-        access_key_secret=config.access_key_secret or "",
-        security_token=config.security_token or "",
-        passwd_file=config.passwd_file,
-    )
-    options = ClientOptions(signature=config.signature, concurrency=config.parallel)  # type: ignore[arg-type]
-    return Client(endpoint, credentials, options=options)
 
 
 def _defaults(config: Config) -> Defaults:

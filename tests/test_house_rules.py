@@ -37,6 +37,7 @@ ROOMS = (
     ("__main__",),
     ("cli",),
     ("mount",),
+    ("connecting",),
     ("config", "control"),
     ("options",),
     ("fuse",),

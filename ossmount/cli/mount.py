@@ -14,6 +14,7 @@ import click
 from .. import config as configuration
 from ..config import Config, ConfigError
 from ..control import NotRunning, find
+from .connection import click_option
 from .console import Failure, WrongUsage
 
 if TYPE_CHECKING:
@@ -53,16 +54,11 @@ def mount_with(
 
 def check_service(config: Config) -> None:
     """The endpoint, the region and the addressing must make sense together.  Raises ConfigError."""
-    from ..oss.endpoints import Endpoint
+    from ..connecting import endpoint_of
 
     if config.embedded is None:
         try:
-            Endpoint.parse(
-                config.endpoint or "",
-                region=config.region or "",
-                internal=config.internal,
-                addressing=config.addressing,  # type: ignore[arg-type]  # the table of options allows nothing else
-            )
+            endpoint_of(config)
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
 
@@ -147,24 +143,7 @@ def _allows_other(fuse_conf: Path) -> bool:
 
 def _click_options() -> list[click.Parameter]:
     """The options of the table, in click's terms.  Values are parsed where those of files and environment are."""
-    parameters: list[click.Parameter] = []
-    for row in configuration.options():
-        flags = [f"{row.flag}/--no-{row.flag[2:]}" if row.is_flag else row.flag]
-        if row.short:
-            flags = [row.short, row.flag]
-        shown = f"  [default: {row.shown_default}]" if row.shown_default and not row.is_flag else ""
-        text = row.help.replace("`", "") + shown.replace("`", "")
-        parameters.append(
-            click.Option(
-                [*flags, row.name],
-                is_flag=row.is_flag,
-                default=None,
-                type=bool if row.is_flag else str,
-                metavar=None if row.is_flag else row.metavar,
-                help=text,
-            )
-        )
-    return parameters
+    return [click_option(row) for row in configuration.options()]
 
 
 def _mount(source: str, mountpoint: str | None, mount_options: tuple[str, ...], **given: Any) -> None:

@@ -1,0 +1,323 @@
+"""What the commands that ask the service share: their options, names, one run of the client, and how failures are told.
+
+Nothing of the client is imported before a command runs: help and wrong usage are answered at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from .. import config as configuration
+from ..config import Config, ConfigError
+from .console import Failure, WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ..options import Option
+    from ..oss import Bucket, Client
+
+T = TypeVar("T")
+
+# Of the table of options, those that say which service and who asks.
+_ROWS = (
+    "endpoint",
+    "region",
+    "internal",
+    "addressing",
+    "signature",
+    "access_key_id",
+    "access_key_secret",
+    "security_token",
+    "passwd_file",
+    "config",
+)
+_SCHEDULES = ("roundRobin", "masterSlave")
+
+
+def click_option(row: Option, *, multiple: bool = False) -> click.Option:
+    """Return *row* of the table in click's terms.  Values are parsed where those of files and environment are."""
+    flags = [f"{row.flag}/--no-{row.flag[2:]}" if row.is_flag else row.flag]
+    if row.short:
+        flags = [row.short, row.flag]
+    shown = f"  [default: {row.shown_default}]" if row.shown_default and not row.is_flag else ""
+    return click.Option(
+        [*flags, row.name],
+        is_flag=row.is_flag,
+        default=None,
+        multiple=multiple,
+        type=bool if row.is_flag else str,
+        metavar=None if row.is_flag else row.metavar,
+        help=(row.help + shown).replace("`", ""),
+    )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The service that a command was told to ask; made by click out of the options of `connected`."""
+
+    given: dict[str, object]
+    endpoints: tuple[str, ...] = ()
+    schedule: str = "roundRobin"
+
+    def config(self, bucket: str = "") -> Config:
+        """Return all that was said about the connection.  Raises WrongUsage."""
+        endpoint = {"endpoint": self.endpoints[0]} if self.endpoints else {}
+        try:
+            return configuration.load_connection(bucket, given={**self.given, **endpoint})
+        except ConfigError as exc:
+            raise WrongUsage(str(exc)) from None
+
+    def with_client(self, act: Callable[[Client], Awaitable[T]], bucket: str = "") -> T:
+        """Do *act* with a client; *bucket* is the one whose section of the files counts.  Raises Failure."""
+        config = self.config(bucket)
+
+        async def run() -> T:
+            from ..connecting import client_of
+
+            async with client_of(config) as client:
+                return await act(client)
+
+        return run_async(run)
+
+    def with_bucket(self, name: str, act: Callable[[Bucket], Awaitable[T]]) -> T:
+        """Do *act* with the bucket called *name*; with several endpoints, with all of them as one.  Raises Failure."""
+        if len(self.endpoints) < 2:
+            return self.with_client(lambda client: act(client.bucket(name)), name)
+        config = self.config(name)
+
+        async def run() -> T:
+            from ..connecting import client_options_of, credentials_of, endpoint_of
+            from ..oss import RetryPolicy, open_cluster
+
+            members = [endpoint_of(config, text) for text in self.endpoints]
+            options = replace(client_options_of(config), retry=RetryPolicy(attempts=2))
+            async with open_cluster(
+                members,
+                credentials_of(config),
+                name,
+                schedule=self.schedule,  # type: ignore[arg-type]  # click allows nothing else
+                options=options,
+            ) as cluster:
+                return await act(cluster)
+
+        return run_async(run)
+
+
+def run_async(main: Callable[[], Awaitable[T]]) -> T:
+    """Run *main* to its end.
+
+    Raises:
+        WrongUsage: an argument is out of its limits; nothing was sent.
+        Failure: whatever else went wrong, in one line.
+    """
+    import trio
+
+    from ..wire.failures import OSSError
+
+    try:
+        return trio.run(main)
+    except BaseExceptionGroup as group:
+        exc = _first(group)
+        if isinstance(exc, OSSError | ValueError | OSError):
+            raise _told(exc) from None
+        raise exc from None
+    except (OSSError, ValueError, OSError) as exc:
+        raise _told(exc) from None
+
+
+def _first(exc: BaseException) -> BaseException:
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return exc
+
+
+def _told(exc: Exception) -> Exception:
+    """Return *exc* as what a command raises."""
+    from ..wire.explanations import remedy
+    from ..wire.failures import CredentialsError, OSSError, OutOfLimits, ServiceError
+
+    if isinstance(exc, ServiceError):
+        todo = remedy(exc)
+        ec = f" [EC {exc.ec}]" if exc.ec else ""
+        return Failure(one_line(f"{exc}{ec}") + (f". Remedy: {todo}" if todo else ""))
+    if isinstance(exc, CredentialsError):
+        return Failure(one_line(f"{exc}. Remedy: set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, or --passwd-file"))
+    if isinstance(exc, OutOfLimits) or not isinstance(exc, OSSError | OSError):
+        return WrongUsage(one_line(str(exc)))
+    if isinstance(exc, OSError):
+        if isinstance(exc, BrokenPipeError):
+            return exc  # click ends quietly with it
+        return Failure(f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
+    return Failure(one_line(f"{type(exc).__name__}: {exc}"))
+
+
+def one_line(text: str) -> str:
+    """*text* with what would break a line, or drive a terminal, escaped; keys may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+class ServiceCommand(click.Command):
+    """A command whose options for the connection have a section of their own, and whose examples keep their lines."""
+
+    examples: Sequence[str] = ()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the command's own options first."""
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                (shared if parameter.name in (*_ROWS, "schedule") else own).append(record)
+        for title, rows in (("Options", own), ("Connection", shared)):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the examples."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def connected(
+    group: click.Group, name: str, *examples: str, many: bool = False
+) -> Callable[[Callable[..., None]], ServiceCommand]:
+    """Make a command *name* of *group* that takes the options of the connection, as its first argument `Connection`.
+
+    *many* allows several endpoints, which are one bucket then.
+    """
+
+    def decorate(function: Callable[..., None]) -> ServiceCommand:
+        made = make(name, *examples, many=many)(function)
+        group.add_command(made)
+        return made
+
+    return decorate
+
+
+def make(name: str, *examples: str, many: bool = False) -> Callable[[Callable[..., None]], ServiceCommand]:
+    """Make a command as `connected` does, of no group."""
+    rows = {row.name: row for row in configuration.options()}
+
+    def decorate(function: Callable[..., None]) -> ServiceCommand:
+        @functools.wraps(function)
+        def call(schedule: str = "roundRobin", **values: Any) -> None:
+            said = {row: values.pop(row) for row in _ROWS}
+            endpoints = said.pop("endpoint") or ()
+            given = {row: value for row, value in said.items() if value is not None}
+            function(Connection(given, (endpoints,) if isinstance(endpoints, str) else endpoints, schedule), **values)
+
+        command = click.command(name, cls=ServiceCommand)(call)
+        assert isinstance(command, ServiceCommand)
+        command.params += [click_option(rows[row], multiple=many and row == "endpoint") for row in _ROWS]
+        if many:
+            command.params.append(
+                click.Option(
+                    ["--schedule"],
+                    type=click.Choice(_SCHEDULES),
+                    default=_SCHEDULES[0],
+                    help="With several --endpoint, which one is read first: each in turn, or always the first.",
+                )
+            )
+        command.examples = examples
+        return command
+
+    return decorate
+
+
+class Name(NamedTuple):
+    """An object, or with an empty key a bucket."""
+
+    bucket: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        return one_line(f"oss://{self.bucket}/{self.key}")
+
+
+class NameType(click.ParamType[Name]):
+    """`oss://BUCKET/KEY` or `BUCKET/KEY`; *kind* says whether a key must, may or must not be there."""
+
+    def __init__(self, kind: str) -> None:
+        self.name = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Name:
+        """Split the name."""
+        from ..wire.bucket_calls import is_bucket_name
+
+        if isinstance(value, Name):
+            return value
+        bucket, _, key = value.removeprefix("oss://").partition("/")
+        if not is_bucket_name(bucket):
+            self.fail(f"{bucket!r} is no bucket name: 3 to 63 of a-z, 0-9 and -, no - at the ends", param, ctx)
+        if self.name == "BUCKET" and key:
+            self.fail(f"{value!r} names an object; only a bucket is meant here", param, ctx)
+        if self.name == "OBJECT" and not key:
+            self.fail(f"{value!r} names no object: write oss://{bucket}/KEY", param, ctx)
+        return Name(bucket, key)
+
+
+BUCKET = NameType("BUCKET")
+OBJECT = NameType("OBJECT")
+PLACE = NameType("PLACE")
+
+
+class Parsed(click.ParamType[Any]):
+    """A value that a function of ours reads, raising ValueError with what it expected."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read *value* unless it is read already."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as exc:
+            self.fail(f"{value!r}: {exc}", param, ctx)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError("expected NAME=VALUE")
+    return name, value
+
+
+PAIR = Parsed("NAME=VALUE", _pair)
+
+
+def read_text(source: str) -> str:
+    """Return the text of the file called *source*, of standard input for ``-``.  Raises Failure."""
+    try:
+        return sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Failure(f"cannot read {source}: {getattr(exc, 'strerror', None) or 'it is no text'}") from None
+
+
+def read_json(source: str) -> Any:
+    """Return what the JSON of the file called *source* says, ``-`` for standard input.  Raises Failure."""
+    try:
+        return json.loads(read_text(source))
+    except ValueError as exc:
+        raise WrongUsage(f"{source} is no JSON: {exc}") from None
+
+
+def print_json(value: object) -> None:
+    """Print *value*; a key that is no text becomes one."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=str))
