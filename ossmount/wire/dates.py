@@ -52,6 +52,7 @@ def xml_date(time: float) -> str:
     return datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
+@lru_cache(maxsize=4096)  # a page of a listing has a thousand, most of them the same
 def parse_xml_date(text: str) -> float:
     """Read an ISO 8601 date, with or without a fraction; no zone means UTC.
 

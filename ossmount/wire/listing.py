@@ -7,6 +7,7 @@ Source: API reference, "GetBucket (ListObjects)", "ListObjectsV2 (GetBucketV2)",
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from . import xml
@@ -91,12 +92,17 @@ def _octets(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
 
 
+@lru_cache(maxsize=64)
+def _owner(id_: str, name: str) -> Owner:
+    return Owner(id_, name)
+
+
 def _summary(element: Element, *, encoded: bool) -> ObjectSummary:
     owner: Owner | None = None
     said: dict[str, str] = {}
     for child in element:
         if child.tag == "Owner":
-            owner = Owner(xml.text_of(child, "ID"), xml.text_of(child, "DisplayName"))
+            owner = _owner(xml.text_of(child, "ID"), xml.text_of(child, "DisplayName"))
         else:
             said[child.tag] = child.text or ""
     key = said["Key"]
