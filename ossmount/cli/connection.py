@@ -166,6 +166,19 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+class ServiceGroup(click.Group):
+    """A group that shows its commands in the order in which they were written, each with its whole first sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()])
+
+
 class ServiceCommand(click.Command):
     """A command whose options for the connection have a section of their own, and whose examples keep their lines."""
 
@@ -176,7 +189,7 @@ class ServiceCommand(click.Command):
         own: list[tuple[str, str]] = []
         shared: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None:
                 (shared if parameter.name in (*_ROWS, "schedule") else own).append(record)
         for title, rows in (("Options", own), ("Connection", shared)):
@@ -246,6 +259,17 @@ class Name(NamedTuple):
 
     def __str__(self) -> str:
         return one_line(f"oss://{self.bucket}/{self.key}")
+
+    def below(self, last: str) -> Name:
+        """Return this object, or if this is a bucket or ends with a slash, the one called *last* below it.
+
+        Raises Failure without such a name.
+        """
+        if self.key and not self.key.endswith("/"):
+            return self
+        if not last:
+            raise Failure(f"name the object: {self}NAME")
+        return self._replace(key=self.key + last)
 
 
 class NameType(click.ParamType[Name]):

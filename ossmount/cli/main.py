@@ -25,7 +25,19 @@ _COMMANDS = {
     "flush": ("admin", "flush", "Wait until every change made so far is complete in OSS."),
     "status": ("status", "status", "Show the running mounts, or one in detail."),
     "serve": ("serve", "serve", "Run the embedded OSS server."),
+    "object": ("object", "object_", "Put, get, list, copy, sign and remove objects."),
+    "bucket": ("bucket", "bucket", "Make, remove and configure buckets."),
+    "image": ("image", "image", "Get processed pictures, and keep styles for them."),
+    "sts": ("sts", "sts", "Get temporary credentials."),
+    "whoami": ("sts", "whoami", "Show which credentials are used, and whose they are."),
+    "regions": ("regions", "regions", "List the regions and their endpoints."),
 }
+# How they are shown.
+_SECTIONS = (
+    ("Mounts", ("mount", "umount", "flush", "status")),
+    ("The service without a mount", ("object", "bucket", "image", "sts", "whoami", "regions")),
+    ("A service of one's own", ("serve",)),
+)
 
 
 class Commands(click.Group):
@@ -53,8 +65,9 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+        for title, names in _SECTIONS:
+            with formatter.section(title):
+                formatter.write_dl([(name, _COMMANDS[name][2]) for name in names])
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The main form is shown first."""
@@ -66,7 +79,8 @@ class Commands(click.Group):
 def cli() -> None:
     """Mount an Alibaba Cloud OSS bucket as a filesystem.
 
-    See `ossmount mount --help` for the options of a mount.
+    See `ossmount COMMAND --help` for the options of a command, `ossmount mount --help` for those of a mount.  A bucket
+    that is called like a command is mounted with `ossmount mount`.
     """
 
 

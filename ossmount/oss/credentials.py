@@ -203,6 +203,11 @@ class Chain:
     def __repr__(self) -> str:
         return f"Chain({list(self._providers)!r})"
 
+    @property
+    def chosen(self) -> CredentialsProvider | None:
+        """The provider that had credentials, once they were asked for."""
+        return self._chosen
+
     async def get(self, *, refresh: bool = False) -> Credentials | None:
         """Return the first credentials there are, from then on always from the same place.
 

@@ -96,7 +96,7 @@ def test_a_bucket_that_is_not_there_is_one_line(program: Program, place: Path, o
     assert (wrong.returncode, "SignatureDoesNotMatch" in wrong.stderr) == (1, True)
     missing = program(*asked)
     assert (missing.returncode, "no credentials found; tried" in missing.stderr) == (1, True)
-    nobody = program("bucket", place, "--endpoint", "http://127.0.0.1:1", "--region", "cn-hangzhou", **keys)
+    nobody = program("mount", "bucket", place, "--endpoint", "http://127.0.0.1:1", "--region", "cn-hangzhou", **keys)
     assert nobody.returncode == 1
     assert len(nobody.stderr.splitlines()) == 1
     assert not os.path.ismount(place)

@@ -18,7 +18,7 @@ def test_help_and_version_are_said(ossmount: Program, program: Program) -> None:
     assert program("--version").stdout == f"ossmount {__version__}\n"
     shown = ossmount("-h")
     assert shown.returncode == 0
-    for name in ("BUCKET[:PREFIX] MOUNTPOINT", "mount", "umount", "flush", "status", "serve"):
+    for name in ("BUCKET[:PREFIX] MOUNTPOINT", "mount", "umount", "flush", "status", "serve", "object", "whoami"):
         assert name in shown.stdout
     assert "--commit background|close" in ossmount("mount", "--help").stdout
 
@@ -26,14 +26,15 @@ def test_help_and_version_are_said(ossmount: Program, program: Program) -> None:
 def test_every_command_explains_itself() -> None:
     names = dict(commands())
 
-    assert list(names) == ["mount", "umount", "flush", "status", "serve"]
+    assert list(names)[:5] == ["mount", "umount", "flush", "status", "serve"]
+    assert set(list(names)[5:]) == {"object", "bucket", "image", "sts", "whoami", "regions"}
     for name, command in names.items():
         assert command.help, name
 
 
 def test_what_names_no_command_is_a_bucket_to_mount(ossmount: Program, tmp_path: Path) -> None:
-    for args in (["bucket", "--region", "x"], ["-f", "bucket", "--region", "x"], ["mount", "bucket", "--region", "x"]):
-        result = ossmount(*args, tmp_path / "absent")
+    for args in (["a-bucket"], ["-f", "bucket"], ["mount", "bucket"]):
+        result = ossmount(*args, "--region", "x", tmp_path / "absent")
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr == (
             f"ossmount: there is no directory {tmp_path}/absent. Make it: mkdir -p {tmp_path}/absent\n"
@@ -43,14 +44,14 @@ def test_what_names_no_command_is_a_bucket_to_mount(ossmount: Program, tmp_path:
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (["bucket", "mnt"], "which service?"),
+        (["a-bucket", "mnt"], "which service?"),
         (["Bad_Name", "mnt", "--region", "x"], "no bucket name"),
-        (["bucket", "--region", "x"], "no mountpoint"),
-        (["bucket", "mnt", "-o", "memry=1"], "did you mean memory"),
-        (["bucket", "mnt", "--endpoint", "ftp://x"], "not an endpoint"),
-        (["bucket", "mnt", "--endpoint", "localhost", "--internal"], "no internal address"),
-        (["bucket", "mnt", "--memory", "lots"], "option memory on the command line: cannot use 'lots'"),
-        (["bucket", "mnt", "--frobnicate"], "No such option"),
+        (["a-bucket", "--region", "x"], "no mountpoint"),
+        (["a-bucket", "mnt", "-o", "memry=1"], "did you mean memory"),
+        (["a-bucket", "mnt", "--endpoint", "ftp://x"], "not an endpoint"),
+        (["a-bucket", "mnt", "--endpoint", "localhost", "--internal"], "no internal address"),
+        (["a-bucket", "mnt", "--memory", "lots"], "option memory on the command line: cannot use 'lots'"),
+        (["a-bucket", "mnt", "--frobnicate"], "No such option"),
         (["umount"], "Missing argument"),
     ],
 )

@@ -1,0 +1,277 @@
+"""`ossmount object put` and `get`: bytes between this machine and a bucket, with a progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from ..options import parse_size
+from .connection import OBJECT, PAIR, PLACE, Connection, Name, Parsed, make, one_line
+from .console import Failure, progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from ..oss import Bucket
+    from ..wire.models import ObjectHead
+
+    Opened = AbstractAsyncContextManager[tuple[ObjectHead, AsyncIterator[bytes]]]
+
+_MIB = 1 << 20
+_PIECE = 256 * 1024
+_ACLS = click.Choice(("default", "private", "public-read", "public-read-write"))
+_STORAGE = click.Choice(("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"))
+_SIZE = Parsed("size", parse_size)
+
+parallel_option = click.option(
+    "--parallel", type=click.IntRange(1, 100), default=5, show_default=True, help="How many parts at once."
+)
+_part_size = click.option("--part-size", type=_SIZE, metavar="SIZE", help="Size of the parts.  [default: 8MiB or more]")
+_checkpoint = click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Note here what is done, and go on from there when interrupted.",
+)
+version_option = click.option("--version-id", metavar="ID", help="This version instead of the current one.")
+forbid_option = click.option("--forbid-overwrite", is_flag=True, help="Fail if there is such an object.")
+meta_option = click.option(
+    "--meta", type=PAIR, multiple=True, metavar="NAME=VALUE", help="User metadata.  Can be repeated."
+)
+header_option = click.option(
+    "--header",
+    type=PAIR,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A header, such as Cache-Control=no-cache.  Can be repeated.",
+)
+
+
+def destination(target: str | None, key: str) -> Path | None:
+    """Return the file that *target* means for *key*, None for standard output; a directory gets a file in it.
+
+    Raises Failure when the key's last part can be no file's name.
+    """
+    if target in (None, "-"):
+        return None
+    path = Path(target or "")
+    if path.is_dir():
+        name = PurePosixPath(key).name
+        # A key may be anything: it must not lead out of the directory.
+        if key.endswith("/") or name in ("", ".", "..") or "\0" in name:
+            raise Failure(f"{one_line(key)} gives no file name: name the file in {target}")
+        return path / name
+    return path
+
+
+async def save(opened: Opened, path: Path | None, what: str) -> None:
+    """Write what is *opened* to the file at *path*, which appears when it is complete, or to standard output."""
+    import trio
+
+    with progress_bar(what) as progress, _writing(path) as file:
+        async with opened as (head, pieces):
+            done = 0
+            total = head.content_range[1] - head.content_range[0] if head.content_range else max(head.size, 0) or None
+            async for piece in pieces:
+                await trio.to_thread.run_sync(file.write, piece)
+                done += len(piece)
+                progress(done, total)
+        file.flush()
+
+
+@contextlib.contextmanager
+def _writing(path: Path | None) -> Iterator[BinaryIO]:
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _Stdin:
+    """Standard input, to be read once; its length is not known."""
+
+    def __init__(self, progress: Callable[[int, int | None], None]) -> None:
+        self._file = sys.stdin.buffer
+        self._progress = progress
+        self._done = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        import trio
+
+        # Ctrl-C must not wait for who types.
+        piece: bytes = await trio.to_thread.run_sync(self._file.read, _PIECE, abandon_on_cancel=True)
+        if not piece:
+            raise StopAsyncIteration
+        self._done += len(piece)
+        self._progress(self._done, None)
+        return piece
+
+
+async def _download(
+    bucket: Bucket,
+    key: str,
+    path: Path,
+    *,
+    part_size: int,
+    parallel: int,
+    checkpoint: Path | None,
+    version_id: str | None,
+) -> None:
+    """Write *key* to the file at *path* in parts; see `Bucket.download_file`."""
+    with progress_bar(path.name) as progress:
+        await bucket.download_file(
+            key,
+            path,
+            part_size=part_size,
+            parallel=parallel,
+            progress=progress,
+            checkpoint=checkpoint,
+            version_id=version_id,
+        )
+
+
+@make(
+    "put",
+    "ossmount object put photo.jpg oss://my-bucket/photos/",
+    "ossmount object put big.iso oss://my-bucket/big.iso --parallel 8 --checkpoint big.checkpoint",
+    "tar c . | ossmount object put - oss://my-bucket/backup.tar",
+    many=True,
+)
+@click.argument("file", metavar="FILE|-")
+@click.argument("target", metavar="OBJECT", type=PLACE)
+@parallel_option
+@_part_size
+@_checkpoint
+@forbid_option
+@click.option("--content-type", metavar="TYPE", help="MIME type.  [default: by the name]")
+@click.option("--acl", type=_ACLS, help="Who else may read or write it.")
+@click.option("--storage-class", type=_STORAGE, help="Its storage class.")
+@meta_option
+@header_option
+def put(
+    connection: Connection,
+    file: str,
+    target: Name,
+    parallel: int,
+    part_size: int | None,
+    checkpoint: Path | None,
+    forbid_overwrite: bool,
+    content_type: str | None,
+    acl: str | None,
+    storage_class: str | None,
+    meta: tuple[tuple[str, str], ...],
+    header: tuple[tuple[str, str], ...],
+) -> None:
+    """Make an object of FILE, or of standard input for -.
+
+    If OBJECT is a bucket or ends with a slash, the file's name is added.
+    """
+    headers = dict(header)
+    if acl:
+        headers["x-oss-object-acl"] = acl
+    if storage_class:
+        headers["x-oss-storage-class"] = storage_class
+    if file == "-" and (checkpoint or part_size):
+        raise click.UsageError("standard input goes in one piece: no --checkpoint, no --part-size")
+    name = target.below("" if file == "-" else Path(file).name)
+
+    async def act(bucket: Bucket) -> None:
+        with progress_bar(str(name)) as progress:
+            if file == "-":
+                await bucket.put_object(
+                    name.key,
+                    _Stdin(progress),
+                    headers=headers,
+                    meta=dict(meta),
+                    content_type=content_type,
+                    forbid_overwrite=forbid_overwrite,
+                )
+                return
+            await bucket.upload_file(
+                name.key,
+                Path(file),
+                part_size=part_size,
+                parallel=parallel,
+                progress=progress,
+                checkpoint=checkpoint,
+                headers=headers,
+                meta=dict(meta),
+                content_type=content_type,
+                forbid_overwrite=forbid_overwrite,
+            )
+
+    connection.with_bucket(name.bucket, act)
+
+
+def _range(text: str) -> tuple[int | None, int | None]:
+    first, dash, last = text.partition("-")
+    if not dash or not first.isdecimal() or (last and not last.isdecimal()):
+        raise ValueError("expected FIRST-LAST or FIRST-")
+    if last and int(last) < int(first):
+        raise ValueError("the last byte is before the first")
+    return int(first), int(last) + 1 if last else None
+
+
+@make(
+    "get",
+    "ossmount object get oss://my-bucket/photos/photo.jpg .",
+    "ossmount object get oss://my-bucket/backup.tar | tar t",
+    "ossmount object get oss://my-bucket/log --range 0-1023",
+    many=True,
+)
+@click.argument("name", metavar="OBJECT", type=OBJECT)
+@click.argument("file", metavar="[FILE|-]", required=False)
+@parallel_option
+@_part_size
+@_checkpoint
+@version_option
+@click.option("--range", "span", type=Parsed("range", _range), metavar="FIRST-LAST", help="Only these bytes.")
+@click.option("--process", metavar="PROCESS", help="As the service processes it, such as image/resize,w_200.")
+def get(
+    connection: Connection,
+    name: Name,
+    file: str | None,
+    parallel: int,
+    part_size: int | None,
+    checkpoint: Path | None,
+    version_id: str | None,
+    span: tuple[int | None, int | None] | None,
+    process: str | None,
+) -> None:
+    """Write an object to FILE, which appears when it is complete, or to standard output."""
+    path = destination(file, name.key)
+    in_parts = path is not None and span is None and process is None
+    if (checkpoint or part_size) and not in_parts:
+        raise click.UsageError("only a whole object goes in parts, and only to a file: no --checkpoint, no --part-size")
+
+    async def act(bucket: Bucket) -> None:
+        if path is not None and in_parts:
+            await _download(
+                bucket,
+                name.key,
+                path,
+                part_size=part_size or 8 * _MIB,
+                parallel=parallel,
+                checkpoint=checkpoint,
+                version_id=version_id,
+            )
+            return
+        start, stop = span or (None, None)
+        opened = bucket.open_object(name.key, start=start, stop=stop, version_id=version_id, process=process)
+        await save(opened, path, str(name))
+
+    connection.with_bucket(name.bucket, act)
