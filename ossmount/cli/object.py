@@ -91,7 +91,7 @@ def _plain(entry: ObjectSummary | str) -> dict[str, Any]:
 
 def _line(entry: ObjectSummary | str, *, long: bool) -> str:
     if isinstance(entry, str):
-        return f"{'':<67} {one_line(entry)}" if long else one_line(entry)
+        return f"{'':<66} {one_line(entry)}" if long else one_line(entry)
     if not long:
         return one_line(entry.key)
     return (

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from ossmount.cli.main import cli
+from ossmount.server.threaded import ThreadedServer
 
 SEEMING_MOUNT = """
 import os, signal, sys, trio
@@ -140,3 +141,30 @@ def seeming_mount(tmp_path: Path, place: Path, environ: Mapping[str, str]) -> It
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def oss(oss_server: ThreadedServer, environ: Mapping[str, str]) -> Callable[..., Result]:
+    """Run a command in this process against the embedded server, on which there is the bucket "bucket".
+
+    *status* is what is expected.
+    """
+    oss_server.store.put_bucket("bucket")
+    said = {
+        "OSS_ENDPOINT": oss_server.url,
+        "OSS_REGION": "cn-hangzhou",
+        "OSS_ACCESS_KEY_ID": "ak",
+        "OSS_ACCESS_KEY_SECRET": "sk",
+    }
+
+    def run(*args: str | Path, status: int = 0, stdin: bytes | None = None, **more: str) -> Result:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in set(os.environ) - set(environ):
+                patch.delenv(name)
+            result = CliRunner().invoke(cli, [str(word) for word in args], input=stdin, env={**environ, **said, **more})
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == status, result.output
+        return result
+
+    return run

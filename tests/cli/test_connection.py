@@ -1,0 +1,92 @@
+"""How names are written, how failures are told, and what help costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+import trio
+
+from ossmount.cli.connection import OBJECT, PLACE, Name, one_line, run_async
+from ossmount.cli.console import Failure, WrongUsage
+from ossmount.cli.main import commands
+from ossmount.wire.errors import ConnectFailed, NoSuchBucket, OutOfLimits
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def leaves(command: click.Command, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], click.Command]]:
+    if not isinstance(command, click.Group):
+        return [(path, command)]
+    return [leaf for name, each in command.commands.items() for leaf in leaves(each, (*path, name))]
+
+
+ALL = [leaf for name, command in commands() for leaf in leaves(command, (name,))]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_has_help_and_its_examples_are_of_it(
+    ossmount: Program, path: tuple[str, ...], command: click.Command
+) -> None:
+    shown = ossmount(*path, "--help")
+
+    assert shown.returncode == 0
+    assert command.help
+    for example in getattr(command, "examples", ()):
+        assert example in shown.stdout
+    if hasattr(command, "examples"):
+        assert " ".join(("ossmount", *path)) in " ".join(command.examples)
+        assert "\nConnection:\n" in shown.stdout
+
+
+def test_help_imports_no_client() -> None:
+    code = (
+        "import sys; from ossmount.cli.main import cli; from click.testing import CliRunner;"
+        "[CliRunner().invoke(cli, args) for args in (['--help'], ['object', '--help'], ['bucket', 'cors', '--help'])];"
+        "print(sorted({'trio', 'httpx', 'httptools', 'pyfuse3', 'rich.progress', 'PIL'} & set(sys.modules)))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_names_are_read_in_both_forms() -> None:
+    for text in ("oss://bucket/a/b", "bucket/a/b"):
+        assert OBJECT.convert(text, None, None) == Name("bucket", "a/b")
+    assert PLACE.convert("bucket", None, None) == Name("bucket")
+    assert PLACE.convert("oss://bucket/", None, None) == Name("bucket")
+    assert Name("bucket", "d/").below("x").key == "d/x"
+    assert Name("bucket", "d").below("x").key == "d"
+
+
+def test_what_would_drive_a_terminal_is_escaped() -> None:
+    assert one_line("a\x1b[2J\nb\udc80é") == "a\\x1b[2J\\nb\\udc80é"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (NoSuchBucket(request_id="5C3D", ec="0015"), Failure, "[request id 5C3D] [EC 0015]. Remedy: see: ossmount"),
+        (ConnectFailed("no route"), Failure, "ConnectFailed: no route"),
+        (OutOfLimits("at most 7"), WrongUsage, "at most 7"),
+        (ValueError("no such thing"), WrongUsage, "no such thing"),
+        (PermissionError(13, "Permission denied", "f"), Failure, "f: Permission denied"),
+    ],
+)
+def test_a_failure_is_one_line(error: Exception, kind: type[Failure], text: str) -> None:
+    async def alone() -> None:
+        raise error
+
+    async def in_a_nursery() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(alone)
+
+    for main in (alone, in_a_nursery):
+        with pytest.raises(kind) as caught:
+            run_async(main)
+        assert text in caught.value.format_message()
+        assert type(caught.value) is kind

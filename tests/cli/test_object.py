@@ -1,0 +1,244 @@
+"""Objects, as a person handles them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from click.testing import Result
+
+from ossmount.server.faults import Fault
+from ossmount.server.threaded import ThreadedServer
+
+OSS = Callable[..., Result]
+BIG = bytes(range(256)) * 1200  # 300 KiB
+
+
+@pytest.fixture
+def put(oss: OSS) -> Callable[..., None]:
+    def make(*keys: str) -> None:
+        for key in keys:
+            oss("object", "put", "-", f"oss://bucket/{key}", stdin=key.encode())
+
+    return make
+
+
+def test_a_file_goes_up_and_comes_down(oss: OSS, tmp_path: Path) -> None:
+    file = tmp_path / "photo.txt"
+    file.write_bytes(BIG)
+
+    oss("object", "put", file, "oss://bucket/photos/", "--meta", "color=red", "--header", "Cache-Control=no-cache")
+    (tmp_path / "down").mkdir()
+    oss("object", "get", "bucket/photos/photo.txt", tmp_path / "down")
+
+    assert (tmp_path / "down" / "photo.txt").read_bytes() == BIG
+    head = json.loads(oss("object", "head", "bucket/photos/photo.txt", "--json").stdout)
+    assert (head["size"], head["meta"], head["content_type"]) == (len(BIG), {"color": "red"}, "text/plain")
+    assert "no-cache" in oss("object", "head", "bucket/photos/photo.txt").stdout
+
+
+def test_parts_go_up_several_at_once_and_the_checkpoint_goes_away(
+    oss: OSS, oss_server: ThreadedServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "big"
+    file.write_bytes(BIG)
+
+    oss(
+        "object", "put", file, "bucket", "--part-size", "100KiB", "--parallel", "2", "--checkpoint", tmp_path / "point"
+    )  # fmt: skip
+
+    assert oss_server.count("UploadPart") == 3
+    assert not (tmp_path / "point").exists()
+    oss("object", "get", "bucket/big", tmp_path / "again", "--part-size", "100KiB", "--checkpoint", tmp_path / "point")
+    assert (tmp_path / "again").read_bytes() == BIG
+    assert not (tmp_path / "point").exists()
+
+
+def test_standard_input_and_output_carry_any_bytes(oss: OSS, tmp_path: Path) -> None:
+    oss("object", "put", "-", "bucket/stream", stdin=BIG)
+
+    assert oss("object", "get", "bucket/stream").stdout_bytes == BIG
+    assert oss("object", "get", "bucket/stream", "-", "--range", "5-9").stdout_bytes == BIG[5:10]
+    oss("object", "get", "bucket/stream", tmp_path / "tail", "--range", "307190-")
+    assert (tmp_path / "tail").read_bytes() == BIG[307190:]
+
+
+def test_what_cannot_be_had_leaves_no_file(oss: OSS, tmp_path: Path) -> None:
+    for more in ((), ("--range", "0-1")):
+        said = oss("object", "get", "bucket/absent", tmp_path / "file", *more, status=1).stderr
+        assert said.startswith("ossmount: NoSuchKey (404): ")
+        assert "request id" in said
+    assert not list(tmp_path.glob("file*"))
+
+
+def test_a_key_cannot_lead_out_of_the_directory(oss: OSS, put: Callable[..., None], tmp_path: Path) -> None:
+    put("a/..")
+
+    assert "gives no file name" in oss("object", "get", "bucket/a/..", tmp_path, status=1).stderr
+
+
+def test_nothing_is_overwritten_that_shall_not_be(oss: OSS, put: Callable[..., None]) -> None:
+    put("key")
+
+    said = oss("object", "put", "-", "bucket/key", "--forbid-overwrite", status=1, stdin=b"new").stderr
+    assert "FileAlreadyExists" in said
+    assert oss("object", "get", "bucket/key").stdout == "key"
+
+
+def test_a_listing_is_short_long_deep_or_json(oss: OSS, put: Callable[..., None]) -> None:
+    put("a", "d/b", "d/c", "line\nbreak")
+
+    assert oss("object", "ls", "bucket").stdout == "a\nd/\nline\\nbreak\n"
+    assert oss("object", "ls", "oss://bucket", "-r").stdout == "a\nd/b\nd/c\nline\\nbreak\n"
+    assert oss("object", "ls", "oss://bucket/d/").stdout == "d/b\nd/c\n"
+    long = oss("object", "ls", "bucket", "-l").stdout.splitlines()
+    assert "Standard" in long[0]
+    assert {line.index(key) for line, key in zip(long, ("a", "d/", "line"), strict=True) if key != "a"} == {67}
+    listed = json.loads(oss("object", "ls", "bucket", "--json").stdout)
+    assert [each.get("key", each.get("prefix")) for each in listed] == ["a", "d/", "line\nbreak"]
+    assert json.loads(oss("object", "ls", "bucket/nothing", "--json").stdout) == []
+
+
+def test_to_remove_a_directory_spares_what_is_only_called_alike(oss: OSS, put: Callable[..., None]) -> None:
+    put("photos", "photos/a", "photos/b/c", "photos-2", "photos2/x")
+
+    refused = oss("object", "rm", "-r", "oss://bucket/photos", status=1, stdin=b"n\n")
+    assert "oss://bucket/photos" in refused.stderr
+    assert "photos/a" in oss("object", "ls", "bucket", "-r").stdout
+    assert "3 objects" in oss("object", "rm", "-r", "oss://bucket/photos", stdin=b"y\n").stderr
+    assert oss("object", "ls", "bucket", "-r").stdout == "photos-2\nphotos2/x\n"
+    oss("object", "rm", "-r", "-f", "bucket")
+    assert oss("object", "ls", "bucket", "-r").stdout == ""
+
+
+def test_objects_are_removed_by_name(oss: OSS, put: Callable[..., None]) -> None:
+    put("a", "b", "c")
+
+    oss("object", "rm", "bucket/a", "bucket/b", "bucket/absent")
+    oss("object", "rm", "bucket/absent")
+    assert oss("object", "ls", "bucket").stdout == "c\n"
+    assert "that is a bucket" in oss("object", "rm", "bucket", status=2).stderr
+    assert oss("object", "ls", "bucket").stdout == "c\n"
+
+
+def test_a_copy_keeps_metadata_or_gets_its_own(oss: OSS, put: Callable[..., None]) -> None:
+    oss("bucket", "create", "other")
+    oss("object", "put", "-", "bucket/a", "--meta", "color=red", stdin=b"x")
+
+    oss("object", "cp", "bucket/a", "oss://other/")
+    oss("object", "cp", "bucket/a", "bucket/b", "--meta", "color=blue")
+
+    assert oss("object", "meta", "other/a").stdout == "color=red\n"
+    assert oss("object", "meta", "bucket/b").stdout == "color=blue\n"
+    assert "FileAlreadyExists" in oss("object", "cp", "bucket/a", "bucket/b", "--forbid-overwrite", status=1).stderr
+
+
+def test_metadata_changes_only_where_it_is_named(oss: OSS) -> None:
+    oss("object", "put", "-", "bucket/a", "--meta", "color=red", "--meta", "shape=round", stdin=b"x")
+
+    oss("object", "meta", "bucket/a", "--set", "size=small", "--remove", "shape", "--header", "Cache-Control=no-cache")
+    assert json.loads(oss("object", "meta", "bucket/a", "--json").stdout) == {"color": "red", "size": "small"}
+    assert "no-cache" in oss("object", "head", "bucket/a").stdout
+    oss("object", "meta", "bucket/a", "--clear")
+    assert oss("object", "meta", "bucket/a").stdout == ""
+    assert oss("object", "get", "bucket/a").stdout == "x"
+
+
+def test_the_acl_of_an_object_is_shown_and_set(oss: OSS, put: Callable[..., None]) -> None:
+    put("a")
+
+    assert oss("object", "acl", "bucket/a").stdout == "default\n"
+    oss("object", "acl", "bucket/a", "public-read")
+    assert oss("object", "acl", "bucket/a").stdout == "public-read\n"
+
+
+@pytest.mark.parametrize("signature", ["v1", "v4"])
+def test_a_signed_url_can_be_opened(oss: OSS, put: Callable[..., None], signature: str) -> None:
+    put("a b")
+    options = ("--expires", "1m", "--response", "content-type=text/plain", "--signature", signature)
+
+    url = oss("object", "sign", "bucket/a b", *options).stdout.strip()
+
+    with urlopen(url) as answer:
+        assert (answer.read(), answer.headers["content-type"]) == (b"a b", "text/plain")
+
+
+def test_a_url_is_that_of_the_service_or_of_ones_own(oss: OSS, oss_server: ThreadedServer) -> None:
+    assert oss("object", "url", "bucket/a b").stdout == f"{oss_server.url}/bucket/a%20b\n"
+    own = oss("object", "url", "bucket/a b", "--base", "https://cdn.example.com/")
+    assert own.stdout == "https://cdn.example.com/a%20b\n"
+
+
+def test_unfinished_uploads_are_listed_and_aborted(oss: OSS, oss_server: ThreadedServer, tmp_path: Path) -> None:
+    oss_server.faults.add(Fault(operation="UploadPart", status=403, code="AccessDenied", count=None))
+    (tmp_path / "big").write_bytes(BIG)
+    for name in ("x", "y", "y2"):
+        point = ("--checkpoint", tmp_path / name)
+        said = oss("object", "put", tmp_path / "big", f"bucket/{name}", "--part-size", "100KiB", *point, status=1)
+        assert "AccessDenied" in said.stderr
+
+    uploads = json.loads(oss("object", "uploads", "bucket", "--json").stdout)
+    assert [each["key"] for each in uploads] == ["x", "y", "y2"]
+    assert len(oss("object", "uploads", "bucket/y").stdout.splitlines()) == 2
+    oss("object", "abort", "bucket/x", uploads[0]["upload_id"])
+    assert "2 uploads" in oss("object", "abort", "bucket/y", "--all").stderr
+    assert oss("object", "uploads", "bucket").stdout == ""
+
+
+def test_an_archived_object_is_restored(oss: OSS) -> None:
+    oss("object", "put", "-", "bucket/old", "--storage-class", "Archive", stdin=b"x")
+
+    assert "ossmount object restore" in oss("object", "get", "bucket/old", status=1).stderr
+    assert "being restored" in oss("object", "restore", "bucket/old", "--days", "2").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["get", "bucket"], "names no object"),
+        (["put", "-", "bucket"], "name the object"),
+        (["put", "-", "bucket/key", "--part-size", "1MiB"], "in one piece"),
+        (["get", "bucket/key", "--checkpoint", "x"], "only a whole object"),
+        (["get", "bucket/key", "--range", "9-1"], "before the first"),
+        (["put", "-", "bucket/key", "--meta", "color"], "NAME=VALUE"),
+        (["abort", "bucket/key"], "UPLOAD_ID"),
+        (["sign", "bucket/key", "--expires", "30d"], ""),
+        (["ls", "bucket", "--region", "a b"], "not a region"),
+    ],
+)
+def test_wrong_usage_asks_nothing(oss: OSS, oss_server: ThreadedServer, args: list[str], complaint: str) -> None:
+    said = oss("object", *args, status=1 if "name the" in complaint else 2).stderr
+
+    assert complaint in said
+    assert oss_server.count() == 0
+
+
+def test_a_missing_file_is_told_in_one_line(oss: OSS, tmp_path: Path) -> None:
+    said = oss("object", "put", tmp_path / "absent", "bucket", status=1).stderr
+
+    assert said == f"ossmount: {tmp_path}/absent: No such file or directory\n"
+
+
+def test_without_credentials_the_remedy_is_said(oss: OSS) -> None:
+    said = oss("object", "ls", "bucket", status=1, OSS_ACCESS_KEY_ID="", OSS_ACCESS_KEY_SECRET="").stderr
+
+    assert "no credentials found" in said
+    assert "Remedy" in said
+
+
+def test_the_bucket_s_section_of_a_file_counts(oss: OSS, oss_server: ThreadedServer, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[bucket.bucket]\nendpoint = "{oss_server.url}"\nprefix = "p"\nmountpoint = "/mnt"\n')
+
+    oss("object", "put", "-", "bucket/a", "--config", file, stdin=b"x", OSS_ENDPOINT="")
+    assert oss("object", "ls", "bucket", "--config", file, OSS_ENDPOINT="").stdout == "a\n"
+
+
+def test_several_endpoints_are_one_bucket(oss: OSS, oss_server: ThreadedServer, tmp_path: Path) -> None:
+    both = ("--endpoint", oss_server.url, "--endpoint", "http://127.0.0.1:1", "--schedule", "masterSlave")
+    oss("object", "put", "-", "bucket/a", stdin=b"x")
+
+    assert oss("object", "get", "bucket/a", *both).stdout == "x"
