@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -63,7 +63,7 @@ def click_option(row: Option, *, multiple: bool = False) -> click.Option:
 class Connection:
     """The service that a command was told to ask; made by click out of the options of `connected`."""
 
-    given: dict[str, object]
+    given: dict[str, object] = field(repr=False)  # secrets may be in it
     endpoints: tuple[str, ...] = ()
     schedule: str = "roundRobin"
 
@@ -312,7 +312,7 @@ class Parsed(click.ParamType[Any]):
             return value
         try:
             return self._parse(value)
-        except ValueError as exc:
+        except (ValueError, OSError) as exc:
             self.fail(f"{value!r}: {exc}", param, ctx)
 
 

@@ -12,29 +12,11 @@ from ..server.asgi import ServeOptions, serve as run_server
 from ..server.faults import parse_faults
 from ..wire.bucket_calls import is_bucket_name
 from ..wire.credentials import Credentials
+from .connection import Parsed
 from .console import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..server.faults import Fault
-
-
-class _Parsed(click.ParamType[Any]):
-    """A value that a function of ours reads, raising ValueError with what it expected."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read *value* unless it is read already."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except (ValueError, OSError) as exc:
-            self.fail(str(exc), param, ctx)
 
 
 def _faults(text: str) -> tuple[Fault, ...]:
@@ -60,17 +42,17 @@ def _bucket(name: str) -> str:
 @click.option("--security-token", default="", help="The token that must come with the access key.")
 @click.option("--region", default="cn-hangzhou", show_default=True, help="The region that requests are signed for.")
 @click.option(
-    "--latency", default=0.0, metavar="TIME", type=_Parsed("time", parse_duration), help="Delay every request: 10ms."
+    "--latency", default=0.0, metavar="TIME", type=Parsed("time", parse_duration), help="Delay every request: 10ms."
 )
 @click.option(
     "--bandwidth",
     default=0,
     metavar="SIZE",
-    type=_Parsed("size", parse_size),
+    type=Parsed("size", parse_size),
     help="Bytes a second for each connection and direction: 100MB.",
 )
 @click.option(
-    "--bucket", "buckets", multiple=True, metavar="NAME", type=_Parsed("bucket", _bucket), help="Make this bucket."
+    "--bucket", "buckets", multiple=True, metavar="NAME", type=Parsed("bucket", _bucket), help="Make this bucket."
 )
 @click.option("--role", default="", metavar="NAME", help="Let anybody here have temporary credentials of this role.")
 @click.option(
@@ -81,7 +63,7 @@ def _bucket(name: str) -> str:
     help="Process pictures at this host: KEY@OPERATORS.",
 )
 @click.option(
-    "--faults", default=(), metavar="JSON|FILE", type=_Parsed("faults", _faults), help="What shall go wrong, and when."
+    "--faults", default=(), metavar="JSON|FILE", type=Parsed("faults", _faults), help="What shall go wrong, and when."
 )
 @click.option("--introspect", is_flag=True, help="Tell at /-/requests what was asked, without a signature.")
 @click.option("--die-with-parent", is_flag=True, help="End when the process that started this one does.")

@@ -59,7 +59,8 @@ def destination(target: str | None, key: str) -> Path | None:
     """
     if target in (None, "-"):
         return None
-    path = Path(target or "")
+    # What takes the file's place must not take a link's.
+    path = Path(target or "").resolve()
     if path.is_dir():
         name = PurePosixPath(key).name
         # A key may be anything: it must not lead out of the directory.
@@ -89,6 +90,10 @@ def _writing(path: Path | None) -> Iterator[BinaryIO]:
     if path is None:
         yield sys.stdout.buffer
         return
+    if is_special(path):
+        with path.open("wb") as file:
+            yield file
+        return
     partial = path.with_name(f"{path.name}.part")
     try:
         with partial.open("wb") as file:
@@ -98,11 +103,28 @@ def _writing(path: Path | None) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-class _Stdin:
-    """Standard input, to be read once; its length is not known."""
+def is_special(path: Path) -> bool:
+    """Return whether there is something at *path* that is no file, such as a pipe or a device.
 
-    def __init__(self, progress: Callable[[int, int | None], None]) -> None:
-        self._file = sys.stdin.buffer
+    It has no size that means anything, and nothing may be put in its place.
+    """
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextlib.contextmanager
+def _reading(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    with Path(file).open("rb") as source:
+        yield source
+
+
+class _Stream:
+    """What is read once, and whose length is not known: standard input or a pipe."""
+
+    def __init__(self, file: BinaryIO, progress: Callable[[int, int | None], None]) -> None:
+        self._file = file
         self._progress = progress
         self._done = 0
 
@@ -178,6 +200,8 @@ def put(
 ) -> None:
     """Make an object of FILE, or of standard input for -.
 
+    Standard input and pipes go in one piece, which OSS takes up to 5 GB.
+
     If OBJECT is a bucket or ends with a slash, the file's name is added.
     """
     headers = dict(header)
@@ -185,21 +209,23 @@ def put(
         headers["x-oss-object-acl"] = acl
     if storage_class:
         headers["x-oss-storage-class"] = storage_class
-    if file == "-" and (checkpoint or part_size):
-        raise click.UsageError("standard input goes in one piece: no --checkpoint, no --part-size")
-    name = target.below("" if file == "-" else Path(file).name)
+    is_stream = file == "-" or is_special(Path(file))
+    if is_stream and (checkpoint or part_size):
+        raise click.UsageError("what is no file goes in one piece: no --checkpoint, no --part-size")
+    name = target.below("" if is_stream else Path(file).name)
 
     async def act(bucket: Bucket) -> None:
         with progress_bar(str(name)) as progress:
-            if file == "-":
-                await bucket.put_object(
-                    name.key,
-                    _Stdin(progress),
-                    headers=headers,
-                    meta=dict(meta),
-                    content_type=content_type,
-                    forbid_overwrite=forbid_overwrite,
-                )
+            if is_stream:
+                with _reading(file) as source:
+                    await bucket.put_object(
+                        name.key,
+                        _Stream(source, progress),
+                        headers=headers,
+                        meta=dict(meta),
+                        content_type=content_type,
+                        forbid_overwrite=forbid_overwrite,
+                    )
                 return
             await bucket.upload_file(
                 name.key,
@@ -254,7 +280,7 @@ def get(
 ) -> None:
     """Write an object to FILE, which appears when it is complete, or to standard output."""
     path = destination(file, name.key)
-    in_parts = path is not None and span is None and process is None
+    in_parts = path is not None and not is_special(path) and span is None and process is None
     if (checkpoint or part_size) and not in_parts:
         raise click.UsageError("only a whole object goes in parts, and only to a file: no --checkpoint, no --part-size")
 

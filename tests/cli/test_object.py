@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -242,3 +244,30 @@ def test_several_endpoints_are_one_bucket(oss: OSS, oss_server: ThreadedServer, 
     oss("object", "put", "-", "bucket/a", stdin=b"x")
 
     assert oss("object", "get", "bucket/a", *both).stdout == "x"
+
+
+def test_a_pipe_is_read_to_its_end_and_written_to(oss: OSS, put: Callable[..., None], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def feed() -> None:
+        pipe.write_bytes(BIG)
+
+    with ThreadPoolExecutor(1) as thread:
+        feeding = thread.submit(feed)
+        oss("object", "put", pipe, "bucket/fed")
+        feeding.result()
+        assert oss("object", "get", "bucket/fed").stdout_bytes == BIG
+        taken = thread.submit(pipe.read_bytes)
+        oss("object", "get", "bucket/fed", pipe)
+        assert taken.result() == BIG
+    assert pipe.is_fifo()
+
+
+def test_a_link_is_written_through(oss: OSS, put: Callable[..., None], tmp_path: Path) -> None:
+    put("key")
+    (tmp_path / "link").symlink_to("file")
+
+    oss("object", "get", "bucket/key", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "key"
