@@ -94,7 +94,8 @@ def stat(connection: Connection, name: Name, as_json: bool) -> None:
         print_json(facts)
         return
     facts |= {"storage": amount(found.storage), "last_modified_time": moment(found.last_modified_time)}
-    _show({**facts, **facts.pop("details")}, as_json=False)  # type: ignore[dict-item]
+    del facts["details"]  # the same and more, by the names of the service
+    _show(facts, as_json=False)
 
 
 def _show(facts: Mapping[str, object], *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ..oss import Bucket, Client
 
 T = TypeVar("T")
+
+# The failure that ends a command tells of the attempts before it; lines of a log would break the progress bar.
+_SILENCE = logging.NullHandler()
 
 # Of the table of options, those that say which service and who asks.
 _ROWS = (
@@ -122,6 +126,7 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
 
     from ..wire.failures import OSSError
 
+    logging.getLogger("ossmount").addHandler(_SILENCE)
     try:
         return trio.run(main)
     except BaseExceptionGroup as group:
@@ -142,7 +147,7 @@ def _first(exc: BaseException) -> BaseException:
 def _told(exc: Exception) -> Exception:
     """Return *exc* as what a command raises."""
     from ..wire.explanations import remedy
-    from ..wire.failures import CredentialsError, OSSError, OutOfLimits, ServiceError
+    from ..wire.failures import ConnectFailed, CredentialsError, OSSError, OutOfLimits, Redirected, ServiceError
 
     if isinstance(exc, ServiceError):
         todo = remedy(exc)
@@ -156,7 +161,8 @@ def _told(exc: Exception) -> Exception:
         if isinstance(exc, BrokenPipeError):
             return exc  # click ends quietly with it
         return Failure(f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
-    return Failure(one_line(f"{type(exc).__name__}: {exc}"))
+    todo = ". Remedy: see that --endpoint and --region are right" if isinstance(exc, ConnectFailed | Redirected) else ""
+    return Failure(one_line(f"{type(exc).__name__}: {exc}") + todo)
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from errno import EAGAIN
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -114,9 +115,10 @@ def is_special(path: Path) -> bool:
 @contextlib.contextmanager
 def _reading(file: str) -> Iterator[BinaryIO]:
     if file == "-":
-        yield sys.stdin.buffer
+        # Without a buffer: a thread that waits with the lock of one lets no process end.
+        yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return
-    with Path(file).open("rb") as source:
+    with Path(file).open("rb", buffering=0) as source:
         yield source
 
 
@@ -135,7 +137,9 @@ class _Stream:
         import trio
 
         # Ctrl-C must not wait for who types.
-        piece: bytes = await trio.to_thread.run_sync(self._file.read, _PIECE, abandon_on_cancel=True)
+        piece: bytes | None = await trio.to_thread.run_sync(self._file.read, _PIECE, abandon_on_cancel=True)
+        if piece is None:
+            raise BlockingIOError(EAGAIN, "standard input must be a blocking one")
         if not piece:
             raise StopAsyncIteration
         self._done += len(piece)

@@ -71,7 +71,7 @@ def test_what_would_drive_a_terminal_is_escaped() -> None:
     ("error", "kind", "text"),
     [
         (NoSuchBucket(request_id="5C3D", ec="0015"), Failure, "[request id 5C3D] [EC 0015]. Remedy: see: ossmount"),
-        (ConnectFailed("no route"), Failure, "ConnectFailed: no route"),
+        (ConnectFailed("no route"), Failure, "ConnectFailed: no route. Remedy: see that --endpoint"),
         (OutOfLimits("at most 7"), WrongUsage, "at most 7"),
         (ValueError("no such thing"), WrongUsage, "no such thing"),
         (PermissionError(13, "Permission denied", "f"), Failure, "f: Permission denied"),

@@ -271,3 +271,25 @@ def test_a_link_is_written_through(oss: OSS, put: Callable[..., None], tmp_path:
     oss("object", "get", "bucket/key", tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text() == "key"
+
+
+def test_what_is_tried_again_is_not_talked_about(
+    oss: OSS, oss_server: ThreadedServer, put: Callable[..., None]
+) -> None:
+    put("key")
+    oss_server.faults.add(Fault(operation="GetObject", status=503, code="ServiceUnavailable"))
+
+    result = oss("object", "get", "bucket/key")
+    assert (result.stdout, result.stderr) == ("key", "")
+
+
+def test_a_damaged_object_is_not_put_in_place_of_a_file(oss: OSS, oss_server: ThreadedServer, tmp_path: Path) -> None:
+    oss("object", "put", "-", "bucket/big", stdin=BIG)
+    (tmp_path / "file").write_text("old")
+    oss_server.faults.add(Fault(operation="GetObject", corrupt=7, count=None))
+
+    assert "IntegrityError" in oss("object", "get", "bucket/big", "-", status=1).stderr
+    said = oss("image", "get", "bucket/big", tmp_path / "file", status=1).stderr
+    assert "IntegrityError" in said
+    assert sorted(path.name for path in tmp_path.glob("file*")) == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
