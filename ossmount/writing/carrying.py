@@ -306,6 +306,8 @@ class Carrying:
             # Parts carry nothing along, so what the object has is asked for and given again.
             head = await self._bucket.head_object(key)
             headers.update(carried(head.headers))
+            if head.tagging_count:
+                headers["x-oss-tagging"] = urlencode(await self._bucket.get_object_tagging(key), quote_via=quote)
             copy = await copying.copy(self._bucket, target, head.source, headers=headers, meta=head.meta)
         if plain:
             self._plain[target] = copy.etag

@@ -8,7 +8,7 @@ import oss2
 import pytest
 import trio
 
-from ossmount.oss import Bucket
+from ossmount.oss import Bucket, copying
 from ossmount.server.faults import Fault
 from ossmount.server.threaded import ThreadedServer
 from ossmount.wire.errors import InternalError, NoSuchKey
@@ -172,3 +172,29 @@ async def test_links_acls_and_tags_are_written(carrying: Carrying, oss2_bucket: 
 async def test_bytes_that_are_not_there_any_more_are_said_to_be_missing(carrying: Carrying) -> None:
     with pytest.raises(FileNotFoundError):
         await carrying.carry(intent(Verb.PUT, "a", staged="s", headers={}, meta={}))
+
+
+async def test_an_object_too_large_for_one_copy_is_renamed_in_parts_with_all_it_has(
+    carrying: Carrying, oss2_bucket: oss2.Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "LARGE", 1 << 20)
+    body = bytes(range(256)) * (8 << 10)
+    headers = {
+        "Content-Type": "text/x-test",
+        "Cache-Control": "no-cache",
+        "x-oss-meta-note": "1",
+        "x-oss-object-acl": "public-read",
+        "x-oss-tagging": "k=v",
+        "x-oss-storage-class": "IA",
+    }
+    oss2_bucket.put_object("big", body, headers=headers)
+
+    await carrying.carry(intent(Verb.RENAME, "big", "bigger", size=len(body), **{"class": "IA"}))
+
+    assert keys(oss2_bucket) == ["bigger"]
+    assert oss2_bucket.get_object("bigger").read() == body
+    head = oss2_bucket.head_object("bigger").headers
+    for name in ("Content-Type", "Cache-Control", "x-oss-meta-note", "x-oss-storage-class"):
+        assert head[name] == headers[name]
+    assert oss2_bucket.get_object_acl("bigger").acl == "public-read"
+    assert oss2_bucket.get_object_tagging("bigger").tag_set.tagging_rule == {"k": "v"}
