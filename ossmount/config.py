@@ -285,16 +285,17 @@ def load_connection(
     given: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     files: Sequence[Path] | None = None,
+    anywhere: bool = False,
 ) -> Config:
     """Compose the Config of a command that asks the service, about *bucket* or none, and mounts nothing; see `load`.
 
-    Raises ConfigError.
+    With *anywhere* it need not be said which service.  Raises ConfigError.
     """
     values = _gather(bucket, given or {}, os.environ if environ is None else environ, files)
     for name in ("prefix", "mountpoint"):
         values.pop(name, None)
     config = Config(bucket=bucket, mountpoint=Path(), **values)  # type: ignore[arg-type]  # as in `load`
-    _check(config)
+    _check(config, anywhere=anywhere)
     return config
 
 
@@ -314,8 +315,8 @@ def _gather(
     return values | from_environment | command_line
 
 
-def _check(config: Config) -> None:
-    if not config.endpoint and not config.region and not config.embedded:
+def _check(config: Config, *, anywhere: bool = False) -> None:
+    if not anywhere and not config.endpoint and not config.region and not config.embedded:
         raise ConfigError("which service? Give --region (such as cn-hangzhou) or --endpoint")
     if config.internal and config.embedded:
         raise ConfigError("--internal and --embedded exclude each other")

@@ -71,11 +71,11 @@ class Connection:
     endpoints: tuple[str, ...] = ()
     schedule: str = "roundRobin"
 
-    def config(self, bucket: str = "") -> Config:
-        """Return all that was said about the connection.  Raises WrongUsage."""
+    def config(self, bucket: str = "", *, anywhere: bool = False) -> Config:
+        """Return all that was said about the connection; see `config.load_connection`.  Raises WrongUsage."""
         endpoint = {"endpoint": self.endpoints[0]} if self.endpoints else {}
         try:
-            return configuration.load_connection(bucket, given={**self.given, **endpoint})
+            return configuration.load_connection(bucket, given={**self.given, **endpoint}, anywhere=anywhere)
         except ConfigError as exc:
             raise WrongUsage(str(exc)) from None
 

@@ -41,7 +41,7 @@ def sts() -> None:
 )
 @click.option("--policy", metavar="JSON|FILE", help="What of the role's rights to keep.")
 @click.option("--external-id", default="", metavar="ID", help="What the owner of the role asks for.")
-@click.option("--sts-endpoint", metavar="URL", help="Where STS is.  [default: that of the region]")
+@click.option("--sts-endpoint", metavar="URL", help="Where STS is.  [default: that of the region, or the central one]")
 @click.option("--export", is_flag=True, help="Print lines for a shell, instead of JSON.")
 def assume_role(
     connection: Connection,
@@ -57,7 +57,7 @@ def assume_role(
 
     The answer holds a secret: send it where nobody else reads.
     """
-    config = connection.config()
+    config = connection.config(anywhere=True)
     if policy is not None and not policy.lstrip().startswith("{"):
         policy = read_text(policy)
 

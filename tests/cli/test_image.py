@@ -12,6 +12,9 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+from ossmount.server.app import AppOptions
+from ossmount.server.threaded import ThreadedServer
+
 OSS = Callable[..., Result]
 
 
@@ -68,3 +71,18 @@ def test_what_is_no_picture_is_told_so(oss: OSS) -> None:
     said = oss("image", "info", "bucket/text", status=1).stderr
     assert said.startswith("ossmount: ")
     assert said.count("\n") == 1
+
+
+def test_the_old_service_is_asked_in_its_own_words(oss: OSS, picture: str, tmp_path: Path) -> None:
+    content = oss("object", "get", picture).stdout_bytes
+    with ThreadedServer(tmp_path / "old", options=AppOptions(image_hosts=("127.0.0.1=bucket",))) as server:
+        server.store.put_bucket("bucket")
+        old = ("--image-host", server.url)
+        # What is no picture's name, the host takes as it is.
+        oss("object", "put", "-", "bucket/photo.jpg", "--endpoint", server.url, "--addressing", "cname", stdin=content)
+
+        assert size(oss("image", "get", f"{picture}@20w", *old).stdout_bytes) == (20, 15)
+        assert "Maker" in oss("image", "exif", picture, *old).stdout
+        assert json.loads(oss("image", "info", picture, "--json", *old).stdout)["ImageWidth"] == 40
+        with urlopen(oss("image", "url", f"{picture}@20w", *old).stdout.strip()) as answer:
+            assert size(answer.read()) == (20, 15)

@@ -36,7 +36,8 @@ def test_a_wrong_key_is_told_with_its_remedy(oss: OSS) -> None:
 
 
 def test_the_credentials_of_a_role_open_the_bucket(oss: OSS, oss_server: ThreadedServer) -> None:
-    said = json.loads(oss("sts", "assume-role", ROLE, "--sts-endpoint", oss_server.url).stdout)
+    where = {"OSS_ENDPOINT": "", "OSS_REGION": ""}  # STS is the same everywhere
+    said = json.loads(oss("sts", "assume-role", ROLE, "--sts-endpoint", oss_server.url, **where).stdout)
     found = said["Credentials"]
     assert found["Expiration"]
 
