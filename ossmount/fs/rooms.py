@@ -111,6 +111,7 @@ async def open_rooms(
     inodes = Inodes(root, keys.prefix)
     beliefs = Beliefs(inodes, keys, defaults, ttl=ttl)
     half = max(memory // 2, 8 << 20)
+    clean = max(memory * 3 // 8, 8 << 20)
     options = WritingOptions(
         directory=places.state / "staging", part_size=part_size, parallel=min(parallel, 16), memory=half, sync=durable
     )
@@ -121,8 +122,9 @@ async def open_rooms(
         bucket,
         nursery=nursery,
         options=ReadingOptions(
-            memory=half,
-            max_window=max(half // 2, 4 << 20),
+            # Less than the other half: blocks that are used again are warm, and fresh pages cost more than the network.
+            memory=clean,
+            max_window=max(clean // 2, 4 << 20),
             parallel=parallel,
             cache_dir=str(places.cache / "blocks") if cache_size else None,
             cache_size=cache_size,
