@@ -68,6 +68,7 @@ class Renaming:
     ) -> list[Intent | None]:
         fs, rooms = self._fs, self._fs.rooms
         intents: list[Intent | None] = []
+        rooms.log.check_space()
         with rooms.log.together():
             if target is not None:
                 rooms.changes.overwritten(target)

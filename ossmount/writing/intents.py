@@ -15,6 +15,7 @@ import enum
 import errno
 import json
 import logging
+import os
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import trio
 
 log = logging.getLogger(__name__)
+
+_SPARE = 1 << 20  # bytes: a transaction of ours is some pages, and a checkpoint may come with it
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intents (
@@ -214,6 +217,16 @@ class IntentLog:
             self._afterwards.append(action)
         else:
             action()
+
+    def check_space(self) -> None:
+        """See that the disk has room for any one transaction, before something changes that is hard to take back.
+
+        Raises:
+            OSError: ENOSPC, it has not.
+        """
+        disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < _SPARE:
+            raise OSError(errno.ENOSPC, f"the disk of the state database {self.path} is full; free space there")
 
     def append(self, intent: Intent) -> None:
         """Write *intent* down.

@@ -375,6 +375,9 @@ async def test_a_full_disk_is_no_space_left_and_loses_nothing(
         (small_disk / "filler").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096))
         with raises(errno.ENOSPC):
             await view.write("file3", b"3" * (1 << 20))
+        with raises(errno.ENOSPC):
+            await view.rename("file1", "file2")
+        assert (await view.stat("file2")).size == size, "what is refused has changed nothing"
         assert await view.read("file1") == b"1" * (3 << 20)
         view.crash()
     (small_disk / "filler").unlink()
