@@ -286,7 +286,7 @@ class NameType(click.ParamType[Name]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Name:
         """Split the name."""
-        from ..wire.bucket_calls import is_bucket_name
+        from ..wire.limits import is_bucket_name
 
         if isinstance(value, Name):
             return value

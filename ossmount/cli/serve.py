@@ -10,8 +10,8 @@ import click
 from ..options import parse_duration, parse_size
 from ..server.asgi import ServeOptions, serve as run_server
 from ..server.faults import parse_faults
-from ..wire.bucket_calls import is_bucket_name
 from ..wire.credentials import Credentials
+from ..wire.limits import is_bucket_name
 from .connection import Parsed
 from .console import Failure
 

@@ -37,13 +37,12 @@ from ..wire.errors import (
     ServiceError,
     TimedOut,
 )
-from ..wire.limits import check
+from ..wire.limits import check, is_bucket_name
 from ..wire.message import Headers, Request, Response
 from ..wire.refusals import parse_error
 from ..wire.signing import Version, presign, sign
 from .bucket import Bucket
 from .carried import carry
-from .endpoints import is_bucket_name
 from .listings import Entries
 from .retry import RetryPolicy
 from .transport import Transport

@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 
 Addressing = Literal["auto", "virtual", "path", "cname"]
 
-_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])")
 _REGIONAL = re.compile(r"(?:.+\.)?oss-([a-z0-9-]+?)(-internal)?\.aliyuncs\.com")
 _REGION = re.compile(r"[a-z0-9-]+")
-
-
-def is_bucket_name(name: str) -> bool:
-    """Return whether OSS would take *name* for a bucket: 3 to 63 of ``a-z0-9-``, no hyphen at the ends."""
-    return _BUCKET.fullmatch(name) is not None
 
 
 class Origin(NamedTuple):

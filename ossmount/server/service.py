@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..wire.bucket_calls import is_bucket_name
 from ..wire.credentials import Credentials
 from ..wire.errors import (
     AccessDenied,
@@ -22,6 +21,7 @@ from ..wire.errors import (
     NoSuchKey,
     NoSuchVersion,
 )
+from ..wire.limits import is_bucket_name
 from ..wire.message import Headers
 from ..wire.models import Owner
 from ..wire.properties import argument

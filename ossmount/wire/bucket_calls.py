@@ -5,7 +5,6 @@ Source: API reference, PutBucket, GetBucketInfo, GetBucketLocation, GetBucketSta
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from .models import BucketInfo, BucketStat
 
 BUCKET_ACLS = ("private", "public-read", "public-read-write")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +29,6 @@ class PutBucketCall:
     storage_class: str = ""
     redundancy: str = ""
     location: str = ""
-
-
-def is_bucket_name(name: str) -> bool:
-    """Tell whether *name* may be a bucket's: 3 to 63 of ``a-z0-9-``, no dash at the ends."""
-    return _NAME.fullmatch(name) is not None
 
 
 def read_put_bucket(request: Request) -> PutBucketCall:

@@ -57,6 +57,11 @@ _CHOICES = {"x-oss-acl": BUCKET_ACLS, "x-oss-object-acl": OBJECT_ACLS, "x-oss-st
 _UPLOADS = frozenset({"PutObject", "AppendObject", "UploadPart"})
 
 
+def is_bucket_name(name: str) -> bool:
+    """Tell whether *name* may be a bucket's: 3 to 63 of ``a-z0-9-``, no hyphen at the ends (PutBucket)."""
+    return _BUCKET.fullmatch(name) is not None
+
+
 def check(request: Request) -> None:
     """Return if OSS might take *request*.
 
@@ -96,7 +101,7 @@ def check_bucket_name(name: str) -> None:
     Raises:
         OutOfLimits: none may.
     """
-    if not _BUCKET.fullmatch(name):
+    if not is_bucket_name(name):
         raise OutOfLimits(f"not a bucket name: {name!r} (3 to 63 of a-z, 0-9 and -, no - at the ends)")
 
 

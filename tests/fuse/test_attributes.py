@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from tests.fuse.conftest import Mount
 
 WHEN = 981_173_106_123_456_789
+EVERYTHING = {
+    "Content-Type": "text/x-special",
+    "Cache-Control": "max-age=77",
+    "Content-Disposition": 'attachment; filename="x"',
+    "Content-Language": "de",
+    "Expires": "Fri, 28 Feb 2031 05:38:42 GMT",
+    "x-oss-meta-colour": "blue",
+    "x-oss-storage-class": "IA",
+    "x-oss-object-acl": "public-read",
+    "x-oss-tagging": "a=b&c=d%20e",
+}
 
 
 def test_attributes_survive_a_remount(either: Mount) -> None:
@@ -52,17 +63,7 @@ def test_a_write_dates_the_file_and_takes_its_setuid_bit(mount: Mount) -> None:
 def test_a_change_of_attributes_keeps_everything_else(
     commit: str, mounted: Callable[..., Mount], bucket: oss2.Bucket
 ) -> None:
-    headers = {
-        "Content-Type": "text/x-special",
-        "Cache-Control": "max-age=77",
-        "Content-Disposition": 'attachment; filename="x"',
-        "Content-Language": "de",
-        "Expires": "Fri, 28 Feb 2031 05:38:42 GMT",
-        "x-oss-meta-colour": "blue",
-        "x-oss-storage-class": "IA",
-        "x-oss-object-acl": "public-read",
-        "x-oss-tagging": "a=b&c=d%20e",
-    }
+    headers = EVERYTHING
     bucket.put_object("d/file", b"content", headers=headers)
     either = mounted("--commit", commit)
     file = either.place / "d/file"
@@ -145,17 +146,7 @@ def test_locks_of_this_machine_exclude_each_other(mount: Mount) -> None:
 
 
 def test_a_write_keeps_everything_else(commit: str, mounted: Callable[..., Mount], bucket: oss2.Bucket) -> None:
-    headers = {
-        "Content-Type": "text/x-special",
-        "Cache-Control": "max-age=77",
-        "Content-Disposition": 'attachment; filename="x"',
-        "Content-Language": "de",
-        "Expires": "Fri, 28 Feb 2031 05:38:42 GMT",
-        "x-oss-meta-colour": "blue",
-        "x-oss-storage-class": "IA",
-        "x-oss-object-acl": "public-read",
-        "x-oss-tagging": "a=b&c=d%20e",
-    }
+    headers = EVERYTHING
     bucket.put_object("d/file", b"content", headers=headers)
     either = mounted("--commit", commit)
     file = either.place / "d/file"

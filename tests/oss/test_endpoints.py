@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ossmount.oss.endpoints import Endpoint, Origin, is_bucket_name
+from ossmount.oss.endpoints import Endpoint, Origin
+from ossmount.wire.limits import is_bucket_name
 from ossmount.wire.message import Request
 
 REQUEST = Request("GET", "bucket", "a/../b c", {"acl": None})

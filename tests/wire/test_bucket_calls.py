@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ossmount.wire import bucket_calls, buckets
+from ossmount.wire import bucket_calls, buckets, limits
 from ossmount.wire.models import BucketInfo, BucketStat, Owner
 
 
@@ -38,9 +38,9 @@ def test_statistics_come_back() -> None:
 
 @pytest.mark.parametrize("name", ["abc", "a-b", "0a0", "a" * 63])
 def test_names_of_buckets(name: str) -> None:
-    assert bucket_calls.is_bucket_name(name)
+    assert limits.is_bucket_name(name)
 
 
 @pytest.mark.parametrize("name", ["", "ab", "a" * 64, "-abc", "abc-", "aBc", "a.b", "a_b", "abc\n", "übc"])
 def test_what_is_no_name_of_a_bucket(name: str) -> None:
-    assert not bucket_calls.is_bucket_name(name)
+    assert not limits.is_bucket_name(name)
