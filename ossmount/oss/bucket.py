@@ -9,7 +9,7 @@ from ..wire import buckets, listing, tagging
 from ..wire.models import DeleteResult
 from .listings import Entries, Versions, iter_objects, iter_parts, iter_uploads
 from .settings import Settings
-from .transfers import Transfers
+from .streaming import Streaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Bucket(Transfers, Versions, Settings):
+class Bucket(Streaming, Versions, Settings):
     """One bucket; `Client.bucket` makes it.  Methods are named like the operations and raise OSSError."""
 
     def __repr__(self) -> str:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..wire.errors import EntityTooLarge, InvalidArgument, NoSuchUpload, OSSError
+from ..wire.errors import EntityTooLarge, InvalidArgument, OSSError
 from ..wire.models import CopyObjectResult, PartResult
+from .multipart import give_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,17 +78,10 @@ async def copy(
             bucket, key, upload_id, source, source_bucket, max(part_size, -(-source.size // _MAX_PARTS)), parallel
         )
         result = await bucket.complete_multipart_upload(
-            key, upload_id, parts, crc64=source.crc64, forbid_overwrite=forbid_overwrite
+            key, upload_id, parts, crc64=source.crc64, headers=headers, forbid_overwrite=forbid_overwrite
         )
     except BaseException:
-        with trio.move_on_after(10) as scope:
-            scope.shield = True
-            try:
-                await bucket.abort_multipart_upload(key, upload_id)
-            except NoSuchUpload:
-                pass
-            except OSSError as exc:
-                log.warning("the upload %s of %s is left behind: %s", upload_id, key, exc)
+        await give_up(bucket, key, upload_id)
         raise
     return CopyObjectResult(result.etag, result.last_modified, result.crc64, result.version_id, result.request_id)
 

@@ -18,6 +18,7 @@ import trio
 from ..wire import multipart, objects
 from ..wire.checksums import crc64_combine, multipart_etag
 from ..wire.errors import IntegrityError, NoSuchKey, NoSuchUpload, OSSError, PositionNotEqualToLength
+from ..wire.message import Headers
 from ..wire.models import AppendResult, CompleteResult
 from .objects import Objects
 from .retry import did_nothing
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from ..wire.models import ListPartsResult, ListUploadsResult, PartResult
 
 log = logging.getLogger(__name__)
+
+_ACL = "x-oss-object-acl"
+# How long somebody who gives up waits for the service to remove what was sent, in seconds.
+_GIVE_UP = 10.0
 
 
 class Uploads(Objects):
@@ -156,23 +161,27 @@ class Uploads(Objects):
         parts: Sequence[PartResult],
         *,
         crc64: int | None = None,
+        headers: Mapping[str, str] | None = None,
         forbid_overwrite: bool = False,
         callback: Callback | None = None,
     ) -> CompleteResult:
         """Make the object of *parts*; *crc64* is the one it must have, if that is known.
+
+        Of *headers*, those of the object to be, the ACL is sent: it is not taken when an upload is initiated.
 
         Raises:
             CallbackFailed: the object is made, but *callback* was not taken.
             NoSuchUpload: the upload is gone, and the object is not the one it would have made.
             IntegrityError: the object is made, but is not what *crc64* says.
         """
+        acl = Headers(headers or {}).get(_ACL)
         request = multipart.complete_multipart_upload(
             self.name,
             key,
             upload_id,
             parts,
             forbid_overwrite=forbid_overwrite,
-            headers=None if callback is None else callback.headers(),
+            headers={**({} if acl is None else {_ACL: acl}), **(callback.headers() if callback else {})},
         )
         attempt = 0
         while True:
@@ -299,6 +308,21 @@ class Uploads(Objects):
         if delay is None:
             raise error
         await trio.sleep(delay)
+
+
+async def give_up(bucket: Uploads, key: str, upload_id: str) -> None:
+    """Abort an upload on the way out of a failure or a cancellation, which goes on; parts that stay cost money.
+
+    It raises nothing: what cannot be removed is told to the log.
+    """
+    with trio.move_on_after(_GIVE_UP) as scope:
+        scope.shield = True
+        try:
+            await bucket.abort_multipart_upload(key, upload_id)
+        except NoSuchUpload:
+            pass
+        except OSSError as exc:
+            log.warning("the upload %s of %s is left behind: %s", upload_id, key, exc)
 
 
 def _check_final(told: int | None, ours: int, what: str) -> None:

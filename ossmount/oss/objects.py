@@ -220,7 +220,8 @@ class Objects:
             CallbackFailed: it is stored, but *callback* was not taken.
         """
         if isinstance(body, Path):
-            content_type = content_type or content_type_of(key, body.name)
+            told = Headers(headers or {}).get("content-type")
+            content_type = content_type or told or content_type_of(key, body.name)
             body = FileBody(body)
             size = body.size
             check_body(size)

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..wire.checksums import crc64, crc64_combine, multipart_etag
-from ..wire.errors import IntegrityError, NoSuchKey, NoSuchUpload, OSSError
+from ..wire.errors import IntegrityError, NoSuchKey, NoSuchUpload
 from ..wire.limits import MAX_PARTS, check_number, check_part_size
+from ..wire.message import Headers
 from ..wire.models import PartResult, PutObjectResult
 from .checkpoints import Checkpoint, CheckpointError
 from .copies import Copies
 from .listings import iter_parts
+from .multipart import give_up
 from .sources import content_type_of, read_at
 from .streams import check_crc64
 
@@ -81,14 +83,14 @@ class Transfers(Copies):
         if part_size is None:
             part_size = max(PART_SIZE, -(-size // MAX_PARTS))
         check_part_size(part_size, size)
-        content_type = content_type or content_type_of(key, path.name)
+        fields = Headers(headers or {})
+        fields["content-type"] = content_type or fields.get("content-type") or content_type_of(key, path.name)
         if size <= part_size:
             result = await self.put_object(
                 key,
                 path,
-                headers=headers,
+                headers=fields,
                 meta=meta,
-                content_type=content_type,
                 forbid_overwrite=forbid_overwrite,
                 callback=callback,
             )
@@ -113,7 +115,7 @@ class Transfers(Copies):
             if not upload.upload_id:
                 upload.upload_id = await self.initiate_multipart_upload(
                     key,
-                    headers={**(headers or {}), "content-type": content_type},
+                    headers=fields,
                     meta=meta,
                     forbid_overwrite=forbid_overwrite,
                 )
@@ -125,6 +127,7 @@ class Transfers(Copies):
                 upload.upload_id,
                 list(upload.parts.values()),
                 crc64=upload.crc64(),
+                headers=headers,
                 forbid_overwrite=forbid_overwrite,
                 callback=callback,
             )
@@ -338,16 +341,8 @@ class _Uploading(_Parts):
         self.advance(number)
 
     async def give_up(self) -> None:
-        if not self.upload_id:
-            return
-        with trio.move_on_after(10) as scope:
-            scope.shield = True
-            try:
-                await self._bucket.abort_multipart_upload(self._key, self.upload_id)
-            except NoSuchUpload:
-                pass
-            except OSSError as exc:
-                log.warning("the upload %s of %s is left behind: %s", self.upload_id, self._key, exc)
+        if self.upload_id:
+            await give_up(self._bucket, self._key, self.upload_id)
 
 
 class _Downloading(_Parts):

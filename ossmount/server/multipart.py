@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from hashlib import md5
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,8 @@ def initiate_multipart_upload(service: Service, request: Request) -> Response:
     check_overwrite(service, bucket, request.key, call.forbid_overwrite)
     number = new_upload_id()
     response = multipart_calls.write_initiate_multipart_upload(request, number)
-    service.uploads.begin(bucket, request.key, number, settled(call.properties, bucket))
+    # The ACL is a header of CompleteMultipartUpload; here it is not among those that the reference names.
+    service.uploads.begin(bucket, request.key, number, settled(replace(call.properties, acl="default"), bucket))
     return response
 
 
@@ -124,7 +126,7 @@ def complete_multipart_upload(service: Service, request: Request) -> Response | 
         crc64=crc,
         type="Multipart",
         modified=int(service.store.clock()),
-        properties=upload.properties,
+        properties=replace(upload.properties, acl=call.acl or upload.properties.acl),
         segments=service.store.join(segments),
     )
     record = service.uploads.complete(bucket, upload, record)

@@ -14,7 +14,7 @@ from .dates import xml_date
 from .errors import InvalidArgument, InvalidPartOrder, MalformedXML
 from .listing_calls import namer, read_encoding
 from .object_calls import CopySource, quoted, read_copy_source, xml_response
-from .properties import argument, read_number
+from .properties import OBJECT_ACLS, argument, read_acl, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +38,12 @@ class PartCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteCall:
-    """CompleteMultipartUpload: *parts* by number and ETag, or None for all there are."""
+    """CompleteMultipartUpload: *parts* by number and ETag, or None for all there are; *acl* is empty if not given."""
 
     upload_id: str
     parts: Sequence[tuple[int, str]] | None
     forbid_overwrite: bool
+    acl: str
     encoded: bool
 
 
@@ -88,7 +89,7 @@ def read_complete_multipart_upload(request: Request) -> CompleteCall:
     Raises:
         MalformedXML: the body is something else.
         InvalidPartOrder: the numbers do not rise, or one is not between 1 and 10,000.
-        InvalidArgument: all parts are wanted and a body names some.
+        InvalidArgument: all parts are wanted and a body names some, or there is no such ACL.
     """
     parts: list[tuple[int, str]] | None = None
     body = request.body or b""
@@ -114,6 +115,7 @@ def read_complete_multipart_upload(request: Request) -> CompleteCall:
         upload_id=read_upload_id(request),
         parts=parts,
         forbid_overwrite=request.headers.get("x-oss-forbid-overwrite", "").lower() == "true",
+        acl=read_acl(request, "x-oss-object-acl", ("", *OBJECT_ACLS)),
         encoded=read_encoding(request),
     )
 

@@ -352,10 +352,12 @@ class Upload:
             else:
                 # No await from the decision above to the request.
                 done = [parts.done[step.number] for step in decision.steps]
-                return await self._complete(done, upload_id, (headers, meta) == parts.sent_as)
+                return await self._complete(done, upload_id, headers, (headers, meta) == parts.sent_as)
         return None
 
-    async def _complete(self, done: Sequence[DonePart], upload_id: str, attributes_current: bool) -> UploadResult:
+    async def _complete(
+        self, done: Sequence[DonePart], upload_id: str, headers: Mapping[str, str], attributes_current: bool
+    ) -> UploadResult:
         version, size = self.staged.version, self.staged.size
         whole = crc64_of(done)
         etag = multipart_etag(part.etag for part in done)
@@ -364,7 +366,9 @@ class Upload:
         results = [PartResult(part.number, part.etag, part.size, part.crc64) for part in done]
         try:
             with self._commit():
-                made = await self.bucket.complete_multipart_upload(self.key, upload_id, results, crc64=whole)
+                made = await self.bucket.complete_multipart_upload(
+                    self.key, upload_id, results, crc64=whole, headers=headers
+                )
             source = Source(self.key, made.etag, size, ObjectType.MULTIPART.value, made.crc64)
             modified = made.last_modified
         except IntegrityError:
