@@ -415,5 +415,6 @@ def restore_object(service: Service, request: Request) -> Response:
     if state is not None and state.ongoing:
         raise RestoreAlreadyInProgress(details={"Key": request.key})
     service.restores.begin(bucket, record, days=call.days, tier=call.tier)
-    response = write_restore_object(readable=state is not None)
+    cold = record.properties.storage_class != "Archive"
+    response = write_restore_object(readable=state is not None, tier=(call.tier or "Standard") if cold else "")
     return _with_version(response, bucket, record)

@@ -98,8 +98,10 @@ def read_restore_object(request: Request) -> RestoreCall:
     return RestoreCall(int(days), tier)
 
 
-def write_restore_object(*, readable: bool) -> Response:
-    """Answer RestoreObject: 200 if the object can be read already, else 202."""
+def write_restore_object(*, readable: bool, tier: str = "") -> Response:
+    """Answer RestoreObject: 200 if the object can be read already, else 202; *tier* only for cold archives."""
     response = empty_response(200 if readable else 202)
     response.headers["content-length"] = "0"
+    if tier:
+        response.headers["x-oss-object-restore-priority"] = tier
     return response

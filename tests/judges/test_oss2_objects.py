@@ -1,20 +1,18 @@
-"""The server as oss2, the first Python SDK, sees it: every operation with version 1 and version 4 signatures."""
+"""oss2 on objects: what was put, copied, appended and linked comes back, by either signature."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import oss2
 import oss2.models
 import pytest
 
-from ossmount.wire.checksums import crc64, multipart_etag
+from ossmount.wire.checksums import crc64
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ossmount.server.threaded import ThreadedServer
 
 # What a key may hold that breaks somebody's encoding.
 KEYS = [
@@ -32,54 +30,8 @@ KEYS = [
 ]
 
 
-def test_buckets_are_made_listed_and_removed(
-    oss_server: ThreadedServer,
-    oss2_auth: oss2.AuthBase,
-    oss2_session: oss2.Session,
-    make_bucket: Callable[[str], oss2.Bucket],
-) -> None:
-    for name in ("one", "two", "three"):
-        make_bucket(name).create_bucket("public-read")
-    make_bucket("one").create_bucket("public-read")
-    service = oss2.Service(oss2_auth, oss_server.url, region="cn-hangzhou", session=oss2_session)
-
-    assert [bucket.name for bucket in oss2.BucketIterator(service, max_keys=1)] == ["one", "three", "two"]
-    assert [bucket.name for bucket in service.list_buckets(prefix="t").buckets] == ["three", "two"]
-    assert make_bucket("one").get_bucket_acl().acl == "public-read"
-    assert make_bucket("one").get_bucket_location().location == "oss-cn-hangzhou"
-    info = make_bucket("two").get_bucket_info()
-    assert (info.name, info.storage_class, info.acl.grant) == ("two", "Standard", "public-read")
-
-    make_bucket("one").delete_bucket()
-
-    assert [bucket.name for bucket in service.list_buckets().buckets] == ["three", "two"]
-    with pytest.raises(oss2.exceptions.NoSuchBucket):
-        make_bucket("one").get_bucket_info()
-
-
-def test_a_bucket_that_holds_something_is_not_removed(bucket2: oss2.Bucket) -> None:
-    bucket2.put_object("a", b"")
-
-    with pytest.raises(oss2.exceptions.BucketNotEmpty):
-        bucket2.delete_bucket()
-
-    bucket2.delete_object("a")
-    upload = bucket2.init_multipart_upload("b")
-    with pytest.raises(oss2.exceptions.BucketNotEmpty):
-        bucket2.delete_bucket()
-    bucket2.abort_multipart_upload("b", upload.upload_id)
-    bucket2.delete_bucket()
-
-
-def test_the_acl_of_a_missing_bucket_makes_the_bucket(make_bucket: Callable[[str], oss2.Bucket]) -> None:
-    bucket = make_bucket("fresh")
-
-    bucket.put_bucket_acl("public-read-write")
-
-    assert bucket.get_bucket_acl().acl == "public-read-write"
-
-
 @pytest.mark.parametrize("key", KEYS)
+@pytest.mark.judges("PutObject", "GetObject", "ListObjects", "ListObjectsV2")
 def test_any_key_leads_to_its_own_object(bucket2: oss2.Bucket, key: str) -> None:
     body = key.encode() * 3
 
@@ -91,6 +43,7 @@ def test_any_key_leads_to_its_own_object(bucket2: oss2.Bucket, key: str) -> None
     assert [found.key for found in bucket2.list_objects_v2(prefix=key, start_after="").object_list] == [key]
 
 
+@pytest.mark.judges("PutObject", "HeadObject", "GetObjectMeta", "GetObjectACL", "GetObjectTagging")
 def test_an_object_comes_back_with_everything_it_was_put_with(bucket2: oss2.Bucket) -> None:
     headers = {
         "Content-Type": "text/x-thing; charset=utf-8",
@@ -136,6 +89,7 @@ def test_large_bodies_and_streams_survive(bucket2: oss2.Bucket) -> None:
     assert bucket2.head_object("buffer").etag == bucket2.head_object("stream").etag
 
 
+@pytest.mark.judges("ListObjects", "ListObjectsV2")
 def test_listing_pages_through_everything_in_order(bucket2: oss2.Bucket) -> None:
     keys = sorted(["a", "a/1", "a/2", "b/", "b/c/d", "b/c/e", "z", "é", "文"], key=str.encode)
     for key in keys:
@@ -159,10 +113,11 @@ def test_the_second_listing_tells_owners_only_when_asked(bucket2: oss2.Bucket) -
     assert bucket2.list_objects_v2(fetch_owner=True).object_list[0].owner is not None
 
 
+@pytest.mark.judges("CopyObject", "DeleteObject")
 def test_copies_take_bytes_and_properties_along(bucket2: oss2.Bucket) -> None:
     bucket2.put_object("from", b"bytes", headers={"x-oss-meta-a": "1", "x-oss-tagging": "t=1", "Content-Type": "a/b"})
 
-    bucket2.copy_object("bucket", "from", "dir/to ü")
+    bucket2.copy_object(bucket2.bucket_name, "from", "dir/to ü")
     bucket2.delete_object("from")
 
     copy = bucket2.get_object("dir/to ü")
@@ -175,7 +130,7 @@ def test_a_copy_that_replaces_takes_nothing_along_but_bytes(bucket2: oss2.Bucket
     bucket2.put_object("from", b"bytes", headers={"x-oss-meta-a": "1", "x-oss-tagging": "t=1"})
 
     bucket2.copy_object(
-        "bucket",
+        bucket2.bucket_name,
         "from",
         "to",
         headers={
@@ -204,6 +159,7 @@ def test_an_object_copied_onto_itself_keeps_type_etag_and_crc(bucket2: oss2.Buck
     assert bucket2.append_object("log", 3, b"def").next_position == 6
 
 
+@pytest.mark.judges("AppendObject")
 def test_appending_goes_on_where_it_ended(bucket2: oss2.Bucket) -> None:
     first = bucket2.append_object("log", 0, b"hello ", headers={"x-oss-meta-a": "1"}, init_crc=0)
     second = bucket2.append_object("log", first.next_position, b"world", init_crc=first.crc)
@@ -222,7 +178,7 @@ def test_appending_goes_on_where_it_ended(bucket2: oss2.Bucket) -> None:
 
 def test_a_copy_of_an_appendable_object_does_not_grow_with_it(bucket2: oss2.Bucket) -> None:
     bucket2.append_object("log", 0, b"abc")
-    bucket2.copy_object("bucket", "log", "copy")
+    bucket2.copy_object(bucket2.bucket_name, "log", "copy")
     bucket2.append_object("log", 3, b"def")
 
     assert bucket2.get_object("copy").read() == b"abc"
@@ -230,66 +186,7 @@ def test_a_copy_of_an_appendable_object_does_not_grow_with_it(bucket2: oss2.Buck
     assert bucket2.head_object("copy").object_type == "Normal"
 
 
-def test_parts_become_one_object(bucket2: oss2.Bucket) -> None:
-    size = 100 * 1024
-    bodies = [bytes([number]) * size for number in range(3)] + [b"end"]
-    upload = bucket2.init_multipart_upload("big", headers={"x-oss-meta-a": "1", "Content-Type": "a/b"}).upload_id
-    sent = [bucket2.upload_part("big", upload, number, body) for number, body in enumerate(bodies, 1)]
-    bucket2.upload_part("big", upload, 9, b"never named")
-
-    assert [found.upload_id for found in oss2.MultipartUploadIterator(bucket2)] == [upload]
-    listed = list(oss2.PartIterator(bucket2, "big", upload, max_parts=2))
-    assert [part.part_number for part in listed] == [1, 2, 3, 4, 9]
-    with pytest.raises(oss2.exceptions.NoSuchKey):
-        bucket2.head_object("big")
-
-    parts = [
-        oss2.models.PartInfo(number, part.etag, size=len(body), part_crc=part.crc)
-        for number, (part, body) in enumerate(zip(sent, bodies, strict=True), 1)
-    ]
-    done = bucket2.complete_multipart_upload("big", upload, parts)
-
-    assert done.crc == crc64(b"".join(bodies))
-    assert done.etag == multipart_etag(part.etag for part in sent)
-    read = bucket2.get_object("big")
-    assert read.read() == b"".join(bodies)
-    assert (read.object_type, read.headers["x-oss-meta-a"], read.headers["Content-Type"]) == ("Multipart", "1", "a/b")
-    assert (
-        bucket2.get_object("big", byte_range=(size - 1, 2 * size)).read() == b"".join(bodies)[size - 1 : 2 * size + 1]
-    )
-    with pytest.raises(oss2.exceptions.NoSuchUpload):
-        bucket2.upload_part("big", upload, 1, b"x")
-
-
-def test_parts_may_be_copied_from_ranges_of_objects(bucket2: oss2.Bucket) -> None:
-    body = bytes(range(256)) * 1600  # 400 KiB
-    bucket2.put_object("source ü", body)
-    upload = bucket2.init_multipart_upload("new").upload_id
-    head = bucket2.upload_part_copy("bucket", "source ü", (0, 204_799), "new", upload, 1)
-    middle = bucket2.upload_part("new", upload, 2, b"M" * 102_400)
-    tail = bucket2.upload_part_copy("bucket", "source ü", (307_200, 409_599), "new", upload, 3)
-    bucket2.delete_object("source ü")
-
-    parts = [oss2.models.PartInfo(number, part.etag) for number, part in enumerate((head, middle, tail), 1)]
-    done = bucket2.complete_multipart_upload("new", upload, parts)
-
-    expected = body[:204_800] + b"M" * 102_400 + body[307_200:]
-    assert bucket2.get_object("new").read() == expected
-    assert done.crc == crc64(expected)
-
-
-def test_uploads_are_listed_by_key_with_prefixes(bucket2: oss2.Bucket) -> None:
-    begun = sorted((key, bucket2.init_multipart_upload(key).upload_id) for key in ["a", "a", "a", "d/x", "d/y", "e"])
-
-    found = [(upload.key, upload.upload_id) for upload in oss2.MultipartUploadIterator(bucket2, max_uploads=1)]
-
-    assert found == begun
-    split = bucket2.list_multipart_uploads(delimiter="/")
-    assert [upload.key for upload in split.upload_list] == ["a", "a", "a", "e"]
-    assert split.prefix_list == ["d/"]
-    assert [upload.key for upload in bucket2.list_multipart_uploads(prefix="d/").upload_list] == ["d/x", "d/y"]
-
-
+@pytest.mark.judges("PutSymlink", "GetSymlink")
 def test_symlinks_are_followed(bucket2: oss2.Bucket) -> None:
     bucket2.put_object("dir/target ü", b"bytes", headers={"x-oss-meta-a": "target"})
     bucket2.put_symlink("dir/target ü", "link", headers={"x-oss-meta-a": "link"})
@@ -312,6 +209,7 @@ def test_symlinks_are_followed(bucket2: oss2.Bucket) -> None:
         bucket2.get_symlink("plain")
 
 
+@pytest.mark.judges("DeleteMultipleObjects", "DeleteObject")
 def test_many_objects_go_at_once(bucket2: oss2.Bucket) -> None:
     keys = ["a", "dir/b c", "ü"]
     for key in keys:
@@ -324,6 +222,7 @@ def test_many_objects_go_at_once(bucket2: oss2.Bucket) -> None:
     bucket2.delete_object("never there")
 
 
+@pytest.mark.judges("PutObjectACL", "GetObjectACL", "PutObjectTagging", "GetObjectTagging", "DeleteObjectTagging")
 def test_acl_and_tags_of_an_object_change(bucket2: oss2.Bucket) -> None:
     bucket2.put_object("a", b"x")
 
@@ -347,7 +246,7 @@ def test_overwriting_may_be_forbidden(bucket2: oss2.Bucket) -> None:
 
     for change in (
         lambda: bucket2.put_object("a", b"second", headers=forbid),
-        lambda: bucket2.copy_object("bucket", "a", "a", headers=forbid),
+        lambda: bucket2.copy_object(bucket2.bucket_name, "a", "a", headers=forbid),
         lambda: bucket2.put_symlink("b", "a", headers=forbid),
         lambda: bucket2.init_multipart_upload("a", headers=forbid),
     ):
@@ -357,58 +256,11 @@ def test_overwriting_may_be_forbidden(bucket2: oss2.Bucket) -> None:
 
 
 def test_existence_is_told_from_the_absence_of_the_bucket(
-    bucket2: oss2.Bucket, make_bucket: Callable[[str], oss2.Bucket]
+    bucket2: oss2.Bucket, oss2_bucket_of: Callable[..., oss2.Bucket]
 ) -> None:
     bucket2.put_object("a", b"")
 
     assert bucket2.object_exists("a")
     assert not bucket2.object_exists("b")
     with pytest.raises(oss2.exceptions.NoSuchBucket):
-        make_bucket("nowhere").object_exists("a")
-
-
-def test_urls_signed_beforehand_work_until_they_expire(bucket2: oss2.Bucket, oss2_session: oss2.Session) -> None:
-    key = "dir/ü +"
-    put = bucket2.sign_url("PUT", key, 60, headers={"content-type": "text/plain"}, slash_safe=True)
-    assert oss2_session.session.put(put, data=b"bytes", headers={"content-type": "text/plain"}).status_code == 200
-
-    get = bucket2.sign_url("GET", key, 60, params={"response-content-type": "a/b"}, slash_safe=True)
-    answer = oss2_session.session.get(get)
-
-    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"bytes", "a/b")
-    assert oss2_session.session.get(get.replace(quote("/ü", safe="/"), "/u")).status_code == 403
-    assert oss2_session.session.get(get[:-4]).status_code == 403
-
-
-def test_a_wrong_secret_and_an_unknown_key_are_told_apart(
-    oss_server: ThreadedServer, bucket2: oss2.Bucket, oss2_session: oss2.Session
-) -> None:
-    del bucket2
-    for auth, code in (
-        (oss2.AuthV4("ak", "wrong"), "SignatureDoesNotMatch"),
-        (oss2.Auth("ak", "wrong"), "SignatureDoesNotMatch"),
-        (oss2.AuthV4("nobody", "sk"), "InvalidAccessKeyId"),
-        (oss2.AnonymousAuth(), "AccessDenied"),
-    ):
-        bucket = oss2.Bucket(auth, oss_server.url, "bucket", region="cn-hangzhou", session=oss2_session)
-        with pytest.raises(oss2.exceptions.ServerError, match=code) as caught:
-            bucket.list_objects()
-        assert caught.value.status == 403
-        assert len(caught.value.request_id) == 24
-
-
-def test_the_sdk_resumes_uploads_and_downloads(bucket2: oss2.Bucket, tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("resumable")
-    source = directory / "source"
-    source.write_bytes(bytes(range(256)) * 4000)
-    store = oss2.ResumableStore(root=str(directory))
-    oss2.resumable_upload(
-        bucket2, "big", str(source), store=store, multipart_threshold=200_000, part_size=200_000, num_threads=2
-    )
-    store = oss2.ResumableDownloadStore(root=str(directory))
-
-    oss2.resumable_download(
-        bucket2, "big", str(directory / "back"), store=store, multiget_threshold=200_000, part_size=200_000
-    )
-
-    assert (directory / "back").read_bytes() == source.read_bytes()
+        oss2_bucket_of("nowhere").object_exists("a")
