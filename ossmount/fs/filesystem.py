@@ -14,14 +14,13 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-import trio
-
 from ..tree import attributes as attrs
 from ..tree.attributes import Attributes, Kind
-from ..tree.inodes import Directory
 from ..writing.intents import State, Verb
+from .descriptors import Descriptor, FileDescriptor
 from .files import OpenFile
-from .handles import DirectoryHandle, Handle, Handles, Opened
+from .handles import DirectoryHandle, Handles, Opened
+from .making import Making
 from .opening import Opening
 from .renaming import Renaming
 
@@ -45,8 +44,9 @@ class FileSystem:
         self.waits = waits
         self.read_only = read_only
         self.opening = Opening(rooms)
-        self.files: Handles[Handle] = Handles()
+        self.files: Handles[Descriptor] = Handles()
         self.directories: Handles[DirectoryHandle] = Handles()
+        self._making = Making(self)
         self._renaming = Renaming(self)
 
     # Nodes
@@ -198,60 +198,26 @@ class FileSystem:
             if flags & os.O_EXCL:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name.decode(errors="replace"))
             return node, await self.open(node.ino, flags)
-        file = self._make_file(parent, name, Kind.FILE, mode, caller)
+        file = self._making.file(parent, name, Kind.FILE, mode, caller)
         file.opened(writing=True)
-        return file.node, Opened(self.files.add(Handle(file, is_writer=True)), keep_cache=False, has_changed=False)
+        return file.node, Opened(
+            self.files.add(FileDescriptor(file, is_writer=True)), keep_cache=False, has_changed=False
+        )
 
     async def mknod(self, parent_ino: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Node:
         """Make a file of any kind but directory and symbolic link; see mknod(2)."""
         self._check_writable()
-        parent = await self._parent_without(parent_ino, name)
-        kind = Kind(stat.S_IFMT(mode) or stat.S_IFREG)
-        file = self._make_file(parent, name, kind, mode, caller, rdev=rdev)
-        intent = file.commit()
-        if intent is not None:
-            await self.finish([intent])
-        return file.node
-
-    def _make_file(
-        self, parent: Node, name: bytes, kind: Kind, mode: int, caller: Caller, *, rdev: int = 0
-    ) -> OpenFile:
-        node = self._make(parent, name, kind, mode, caller)
-        node.attributes.rdev = rdev
-        file = self.file(node)
-        try:
-            file.create()
-        except OSError:
-            node.file = None
-            self.rooms.inodes.detach(node)
-            raise
-        return file
+        return await self._making.special(self.directory(parent_ino), name, mode, rdev, caller)
 
     async def mkdir(self, parent_ino: int, name: bytes, mode: int, caller: Caller) -> Node:
         """Make a directory; see mkdir(2)."""
         self._check_writable()
-        parent = await self._parent_without(parent_ino, name)
-        node = self._make(parent, name, Kind.DIRECTORY, mode, caller)
-        await self._log_or_unmake(node, lambda: self.rooms.changes.make_directory(node, dict(node.meta or {})))
-        return node
+        return await self._making.directory(self.directory(parent_ino), name, mode, caller)
 
     async def symlink(self, parent_ino: int, name: bytes, text: bytes, caller: Caller) -> Node:
         """Make a symbolic link to *text*; see symlink(2)."""
         self._check_writable()
-        parent = await self._parent_without(parent_ino, name)
-        if len(text) > attrs.TEXT_MAX:
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), name.decode(errors="replace"))
-        node = self._make(parent, name, Kind.SYMLINK, 0o777, caller)
-        node.link, node.size = text, len(text)
-        inodes = self.rooms.inodes
-        native = attrs.native_symlink_target(inodes.key_of(node), text, self.rooms.beliefs.keys.prefix)
-        meta = dict(node.meta or {})
-        if native is not None:
-            meta.update(attrs.symlink_meta(text))
-        node.meta = meta
-        data = {"native": native, "text": text.decode("utf-8", "surrogateescape"), "meta": meta}
-        await self._log_or_unmake(node, lambda: self.rooms.changes.make_symlink(node, data))
-        return node
+        return await self._making.symlink(self.directory(parent_ino), name, text, caller)
 
     async def readlink(self, ino: int) -> bytes:
         """Return the text of a symbolic link; see readlink(2)."""
@@ -374,53 +340,30 @@ class FileSystem:
         keep = node.page_tag == tag or file.staged is not None
         was_other = node.page_tag not in {"", tag}
         node.page_tag = tag
-        fh = self.files.add(Handle(file, is_writer=writing))
+        fh = self.files.add(FileDescriptor(file, is_writer=writing))
         return Opened(fh, keep_cache=keep, has_changed=node.size != size or was_other)
 
     async def read(self, fh: int, offset: int, size: int) -> bytes:
         """Read; see pread(2)."""
-        return await self.files[fh].file.read(fh, offset, size)
+        return await self.files[fh].read(fh, offset, size)
 
     async def write(self, fh: int, offset: int, data: bytes) -> int:
         """Write; see pwrite(2)."""
-        return await self.files[fh].file.write(offset, data)
+        return await self.files[fh].write(offset, data)
 
     async def flush(self, fh: int) -> None:
-        """A descriptor is closed; see close(2).  Shells close duplicates before they write: then there is nothing to
-        do.
-        """
-        handle = self.files[fh]
-        file = handle.file
-        if not handle.is_writer or file.is_blank:
-            return
-        intent = file.commit()
-        if intent is not None and self.waits:
-            await self.rooms.executor.wait(intent)
+        """A descriptor is closed; see close(2)."""
+        await self.files[fh].flush(waits=self.waits)
 
     async def release(self, fh: int) -> None:
         """The last descriptor of a handle is closed, or the last page mapped from it gone."""
-        handle = self.files.pop(fh)
-        if handle is None:
-            return
-        file = handle.file
-        try:
-            if handle.is_writer and file.writers == 1:
-                file.commit()
-        finally:
-            file.released(fh, writing=handle.is_writer)
+        descriptor = self.files.pop(fh)
+        if descriptor is not None:
+            descriptor.release(fh)
 
     async def fsync(self, fh: int) -> None:
         """Wait until the file is in the bucket; see fsync(2)."""
-        file = self.files[fh].file
-        if file.error is not None:
-            raise file.error
-        file.commit()
-        node = file.node
-        if not node.is_unlinked:
-            for intent in sorted(
-                self.rooms.executor.touching(self.rooms.inodes.key_of(node)), key=lambda each: each.id
-            ):
-                await self.rooms.executor.wait(intent)
+        await self.files[fh].fsync()
 
     async def sync(self) -> None:
         """Wait until everything done before now is in the bucket, the bytes of open files included.
@@ -435,9 +378,8 @@ class FileSystem:
 
     def commit_all(self) -> None:
         """Log the changes of all files that are open."""
-        for handle in self.files.values():
-            if handle.is_writer:
-                handle.file.commit()
+        for descriptor in self.files.values():
+            descriptor.commit()
 
     # Parts
 
@@ -454,41 +396,6 @@ class FileSystem:
                 if intent.state is State.FAILED and intent.verb is not Verb.PUT:
                     self.rooms.changes.undo(intent)
                 raise
-
-    async def _log_or_unmake(self, node: Node, append: object) -> None:
-        assert callable(append)
-        try:
-            intent = append()
-        except OSError:
-            self.rooms.inodes.detach(node)
-            raise
-        await self.finish([intent])
-
-    async def _parent_without(self, parent_ino: int, name: bytes) -> Node:
-        parent = self.directory(parent_ino)
-        if await self.rooms.lookup.child(parent, name) is not None:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name.decode(errors="replace"))
-        return parent
-
-    def _make(self, parent: Node, name: bytes, kind: Kind, mode: int, caller: Caller) -> Node:
-        """Make a node that is not in the bucket yet."""
-        if parent.is_unlinked:
-            raise FileNotFoundError(errno.ENOENT, "the directory has been removed", name.decode(errors="replace"))
-        rooms = self.rooms
-        is_directory = kind is Kind.DIRECTORY
-        rooms.beliefs.keys.key_for(rooms.inodes.key_of(parent), name, directory=is_directory)
-        now = time.time_ns()
-        inherits = parent.attributes.mode & stat.S_ISGID
-        gid = parent.attributes.gid if inherits else caller.gid
-        bits = stat.S_IMODE(mode) | (stat.S_ISGID if inherits and is_directory else 0)
-        attributes = rooms.beliefs.defaults.shown(Attributes(kind, bits, caller.uid, gid, now, now, now))
-        directory = Directory(None, marker=True) if is_directory else None
-        node = rooms.inodes.make(parent, name, attributes, directory=directory)
-        node.known = True
-        node.expires = trio.current_time() + rooms.beliefs.ttl
-        node.meta, node.headers = attrs.to_meta(attributes), {}
-        self.touch(parent)
-        return node
 
     def touch(self, parent: Node) -> None:
         """Date a directory whose entries changed."""

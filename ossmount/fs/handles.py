@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from ..tree.inodes import Node
-    from .files import OpenFile
 
 T = TypeVar("T")
 
@@ -41,14 +40,6 @@ class Opened:
     fh: int
     keep_cache: bool
     has_changed: bool
-
-
-@dataclass(slots=True, eq=False)
-class Handle:
-    """A file that is open, for writing or not."""
-
-    file: OpenFile
-    is_writer: bool
 
 
 @dataclass(slots=True, eq=False)

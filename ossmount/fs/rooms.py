@@ -66,6 +66,16 @@ class Rooms:
         return self.options.part_size
 
 
+    async def settle(self, node: Node) -> None:
+        """Wait until the bucket has every change of *node* that is logged.
+
+        Raises:
+            Exception: what keeps it from getting there.
+        """
+        if not node.is_unlinked:
+            for intent in sorted(self.executor.touching(self.inodes.key_of(node)), key=lambda each: each.id):
+                await self.executor.wait(intent)
+
 @dataclass(frozen=True, kw_only=True)
 class Places:
     """The directories of a mount."""
