@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .connection import BUCKET, Connection, Name, Parsed, ServiceGroup, connected, one_line, print_json, read_json
+from .connection import BUCKET, Connection, Name, Parsed, ServiceGroup, connected, print_json, read_json
 from .console import amount, moment, stdout
+from .running import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,6 +119,23 @@ def acl(connection: Connection, name: Name, acl: str | None) -> None:
         if acl is None:
             return await bucket.get_bucket_acl()
         await bucket.put_bucket_acl(acl)
+        return None
+
+    said = connection.with_bucket(name.bucket, act)
+    if said is not None:
+        click.echo(said)
+
+
+@connected(bucket, "versioning", "ossmount bucket versioning my-bucket", "ossmount bucket versioning my-bucket Enabled")
+@_named
+@click.argument("status", type=click.Choice(("Enabled", "Suspended"), case_sensitive=False), required=False)
+def versioning(connection: Connection, name: Name, status: str | None) -> None:
+    """Show whether older versions of objects are kept, or set it; Disabled is what it was at first."""
+
+    async def act(bucket: Bucket) -> str | None:
+        if status is None:
+            return await bucket.get_bucket_versioning() or "Disabled"
+        await bucket.put_bucket_versioning(status)
         return None
 
     said = connection.with_bucket(name.bucket, act)
@@ -289,4 +307,10 @@ _configured(
     plain=lambda **said: {
         "rules": [{name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}]
     },
+)
+
+bucket.add_section("Buckets", *(bucket.commands[each] for each in ("ls", "create", "rm", "info", "stat")))
+bucket.add_section(
+    "What is set for a bucket",
+    *(bucket.commands[each] for each in ("acl", "versioning", "lifecycle", "logging", "website", "referer", "cors")),
 )

@@ -1,4 +1,4 @@
-"""What the commands that ask the service share: their options, names, one run of the client, and how failures are told.
+"""What the commands that ask the service share: their options, and how buckets and objects are written.
 
 Nothing of the client is imported before a command runs: help and wrong usage are answered at once.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import click
 from .. import config as configuration
 from ..config import Config, ConfigError
 from .console import Failure, WrongUsage
+from .running import one_line, run_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ..oss import Bucket, Client
 
 T = TypeVar("T")
-
-# The failure that ends a command tells of the attempts before it; lines of a log would break the progress bar.
-_SILENCE = logging.NullHandler()
 
 # Of the table of options, those that say which service and who asks.
 _ROWS = (
@@ -115,65 +112,20 @@ class Connection:
         return run_async(run)
 
 
-def run_async(main: Callable[[], Awaitable[T]]) -> T:
-    """Run *main* to its end.
-
-    Raises:
-        WrongUsage: an argument is out of its limits; nothing was sent.
-        Failure: whatever else went wrong, in one line.
-    """
-    import trio
-
-    from ..wire.failures import OSSError
-
-    logging.getLogger("ossmount").addHandler(_SILENCE)
-    try:
-        return trio.run(main)
-    except BaseExceptionGroup as group:
-        exc = _first(group)
-        if isinstance(exc, OSSError | ValueError | OSError):
-            raise _told(exc) from None
-        raise exc from None
-    except (OSSError, ValueError, OSError) as exc:
-        raise _told(exc) from None
-
-
-def _first(exc: BaseException) -> BaseException:
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
-    return exc
-
-
-def _told(exc: Exception) -> Exception:
-    """Return *exc* as what a command raises."""
-    from ..wire.explanations import remedy
-    from ..wire.failures import ConnectFailed, CredentialsError, OSSError, OutOfLimits, Redirected, ServiceError
-
-    if isinstance(exc, ServiceError):
-        todo = remedy(exc)
-        ec = f" [EC {exc.ec}]" if exc.ec else ""
-        return Failure(one_line(f"{exc}{ec}") + (f". Remedy: {todo}" if todo else ""))
-    if isinstance(exc, CredentialsError):
-        return Failure(one_line(f"{exc}. Remedy: set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, or --passwd-file"))
-    if isinstance(exc, OutOfLimits) or not isinstance(exc, OSSError | OSError):
-        return WrongUsage(one_line(str(exc)))
-    if isinstance(exc, OSError):
-        if isinstance(exc, BrokenPipeError):
-            return exc  # click ends quietly with it
-        return Failure(f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
-    todo = ". Remedy: see that --endpoint and --region are right" if isinstance(exc, ConnectFailed | Redirected) else ""
-    return Failure(one_line(f"{type(exc).__name__}: {exc}") + todo)
-
-
-def one_line(text: str) -> str:
-    """*text* with what would break a line, or drive a terminal, escaped; keys may hold anything."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 class ServiceGroup(click.Group):
-    """A group that shows its commands in the order in which they were written, each with its whole first sentence."""
+    """A group that shows its commands in sections, in the order in which they were added, each with its whole first
+    sentence.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sections: dict[str, list[str]] = {}
+
+    def add_section(self, title: str, *commands: click.Command) -> None:
+        """Show *commands*, which are added if they are not there yet, below *title*."""
+        for command in commands:
+            self.add_command(command)
+        self._sections[title] = [str(command.name) for command in commands]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names."""
@@ -181,8 +133,14 @@ class ServiceGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()])
+        sectioned = {name for names in self._sections.values() for name in names}
+        rest = [name for name in self.commands if name not in sectioned]
+        width = max(map(len, self.commands))
+        for title, names in (*self._sections.items(), ("Commands", rest)):
+            if names:
+                with formatter.section(title):
+                    rows = [(f"{name:<{width}}", self.commands[name].get_short_help_str(limit=200)) for name in names]
+                    formatter.write_dl(rows)
 
 
 class ServiceCommand(click.Command):
@@ -269,12 +227,12 @@ class Name(NamedTuple):
     def below(self, last: str) -> Name:
         """Return this object, or if this is a bucket or ends with a slash, the one called *last* below it.
 
-        Raises Failure without such a name.
+        Raises WrongUsage without such a name.
         """
         if self.key and not self.key.endswith("/"):
             return self
         if not last:
-            raise Failure(f"name the object: {self}NAME")
+            raise WrongUsage(f"name the object: {self}NAME")
         return self._replace(key=self.key + last)
 
 

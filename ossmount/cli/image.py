@@ -16,11 +16,10 @@ from .connection import (
     Parsed,
     ServiceGroup,
     connected,
-    one_line,
     print_json,
-    run_async,
 )
 from .console import moment
+from .running import one_line, run_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -9,99 +9,86 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import parse_duration
-from .connection import OBJECT, PAIR, PLACE, Connection, Name, Parsed, ServiceGroup, connected, one_line, print_json
-from .console import moment
-from .transfer import forbid_option, get, header_option, meta_option, parallel_option, put, version_option
+from . import about, transfer
+from .connection import PLACE, Connection, Name, ServiceGroup, make, print_json
+from .console import Failure, moment
+from .running import one_line
+from .transfer import forbid_option, meta_option, parallel_option, version_option
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ..oss import Bucket, Client
     from ..wire.models import ObjectSummary
-
-_ACLS = click.Choice(("default", "private", "public-read", "public-read-write"))
-_DURATION = Parsed("duration", parse_duration)
-
-
-@click.group(cls=ServiceGroup, name="object")
-def object_() -> None:
-    """Put, get, list, copy, sign and remove objects.
-
-    An object is written oss://BUCKET/KEY or BUCKET/KEY.
-    """
-
+    from ..wire.versions import ObjectVersion
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-object_.add_command(get)
-object_.add_command(put)
 
-
-@connected(object_, "head", "ossmount object head oss://my-bucket/photo.jpg --json", many=True)
-@click.argument("name", metavar="OBJECT", type=OBJECT)
-@version_option
-@_as_json
-def head(connection: Connection, name: Name, version_id: str | None, as_json: bool) -> None:
-    """Show everything about an object but its bytes."""
-    found = connection.with_bucket(name.bucket, lambda bucket: bucket.head_object(name.key, version_id=version_id))
-    if as_json:
-        facts = asdict(found)
-        print_json({**facts, "last_modified": moment(found.last_modified), "headers": dict(found.headers)})
-        return
-    width = max(map(len, found.headers), default=0)
-    for header, value in sorted(found.headers.items()):
-        click.echo(f"{one_line(header):<{width}}  {one_line(value)}")
-
-
-# -- many ----------------------------------------------------------------------------------------------------------
-
-
-@connected(
-    object_,
+@make(
     "ls",
     "ossmount object ls oss://my-bucket/photos/ -l",
     "ossmount object ls oss://my-bucket -r --json",
+    "ossmount object ls oss://my-bucket/photo.jpg --versions",
     many=True,
 )
 @click.argument("place", metavar="BUCKET[/PREFIX]", type=PLACE)
 @click.option("-l", "--long", is_flag=True, help="Times, sizes, storage classes and ETags, too.")
 @click.option("-r", "--recursive", is_flag=True, help="All keys, not only those up to the next slash.")
+@click.option("--versions", is_flag=True, help="All versions of all keys, with their ids, and delete markers.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N of them.")
 @_as_json
-def ls(connection: Connection, place: Name, long: bool, recursive: bool, as_json: bool) -> None:
+def ls(
+    connection: Connection, place: Name, long: bool, recursive: bool, versions: bool, limit: int | None, as_json: bool
+) -> None:
     """List the keys that begin with PREFIX; what is behind a further slash is summed up."""
 
     async def act(bucket: Bucket) -> None:
+        entries: AsyncIterator[ObjectSummary | ObjectVersion | str]
+        if versions:
+            entries = bucket.iter_object_versions(place.key)
+        else:
+            entries = bucket.iter_objects(
+                place.key, delimiter="" if recursive else "/", max_keys=min(limit or 1000, 1000)
+            )
         between = "[\n  "
-        async for entry in bucket.iter_objects(place.key, delimiter="" if recursive else "/"):
+        count = 0
+        async for entry in entries:
             if as_json:
                 click.echo(between + json.dumps(_plain(entry)), nl=False)
                 between = ",\n  "
             else:
                 click.echo(_line(entry, long=long))
+            count += 1
+            if count == limit:
+                break
         if as_json:
             click.echo("[]" if between.startswith("[") else "\n]")
 
     connection.with_bucket(place.bucket, act)
 
 
-def _plain(entry: ObjectSummary | str) -> dict[str, Any]:
+def _plain(entry: ObjectSummary | ObjectVersion | str) -> dict[str, Any]:
     if isinstance(entry, str):
         return {"prefix": entry}
     return {**asdict(entry), "last_modified": moment(entry.last_modified)}
 
 
-def _line(entry: ObjectSummary | str, *, long: bool) -> str:
+def _line(entry: ObjectSummary | ObjectVersion | str, *, long: bool) -> str:
+    from ..wire.models import ObjectSummary
+
     if isinstance(entry, str):
         return f"{'':<66} {one_line(entry)}" if long else one_line(entry)
+    shown = one_line(entry.key)
+    if not isinstance(entry, ObjectSummary):
+        marks = ("  (latest)" if entry.is_latest else "") + ("  (deleted)" if entry.is_delete_marker else "")
+        shown = f"{entry.version_id:<64}  {shown}{marks}"
     if not long:
-        return one_line(entry.key)
-    return (
-        f"{moment(entry.last_modified)} {entry.size:>13} {entry.storage_class:<12} "
-        f"{entry.etag[:18]:<18} {one_line(entry.key)}"
-    )
+        return shown
+    return f"{moment(entry.last_modified)} {entry.size:>13} {entry.storage_class:<12} {entry.etag[:18]:<18} {shown}"
 
 
-@connected(
-    object_,
+@make(
     "rm",
     "ossmount object rm oss://my-bucket/photo.jpg",
     "ossmount object rm -r oss://my-bucket/photos",
@@ -110,12 +97,22 @@ def _line(entry: ObjectSummary | str, *, long: bool) -> str:
 @click.argument("names", metavar="OBJECT...", type=PLACE, nargs=-1, required=True)
 @click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well.")
 @click.option("-f", "--force", is_flag=True, help="With -r, do not ask.")
+@click.option("--all-versions", is_flag=True, help="With -r, older versions and delete markers too: for good.")
 @version_option
-def rm(connection: Connection, names: tuple[Name, ...], recursive: bool, force: bool, version_id: str | None) -> None:
+def rm(
+    connection: Connection,
+    names: tuple[Name, ...],
+    recursive: bool,
+    force: bool,
+    all_versions: bool,
+    version_id: str | None,
+) -> None:
     """Remove objects; that one does not exist is no error.
 
     With -r, photos means the object photos and all of photos/, but not photos-2.
     """
+    if all_versions and not recursive:
+        raise click.UsageError("--all-versions needs -r")
     if version_id and (recursive or len(names) > 1):
         raise click.UsageError("--version-id is of one object")
     if not recursive and any(not name.key for name in names):
@@ -125,10 +122,13 @@ def rm(connection: Connection, names: tuple[Name, ...], recursive: bool, force: 
         by_bucket.setdefault(name.bucket, []).append(name.key)
     if recursive and not force:
         places = ", ".join(map(str, names))
-        click.confirm(f"Remove everything at and below {places}?", abort=True, err=True)
+        what = "every version of everything" if all_versions else "everything"
+        click.confirm(f"Remove {what} at and below {places}?", abort=True, err=True)
     for place, keys in by_bucket.items():
 
         async def act(bucket: Bucket, keys: list[str] = keys) -> int:
+            if all_versions:
+                return await _remove_versions_below(bucket, keys)
             if recursive:
                 return await _remove_below(bucket, keys)
             if len(keys) == 1:
@@ -139,36 +139,48 @@ def rm(connection: Connection, names: tuple[Name, ...], recursive: bool, force: 
 
         count = connection.with_bucket(place, act)
         if recursive:
-            click.echo(f"{count} objects removed from {place}", err=True)
+            click.echo(f"{count} {'versions' if all_versions else 'objects'} removed from {place}", err=True)
 
 
 async def _remove_below(bucket: Bucket, keys: list[str]) -> int:
     count = 0
-    for key in keys:
-        batch: list[str] = []
+    for place in keys:
         # A page is listed after the one before is gone, which is no matter: keys go on from a mark.
-        async for entry in bucket.iter_objects(key):
-            found = entry if isinstance(entry, str) else entry.key
-            if key in ("", found) or key.endswith("/") or found.startswith(f"{key}/"):
-                batch.append(found)
-            if len(batch) == 1000:
-                await bucket.delete_multiple_objects(batch, quiet=True)
-                count += len(batch)
-                batch = []
-        if batch:
-            await bucket.delete_multiple_objects(batch, quiet=True)
-            count += len(batch)
+        async for page in bucket.list_pages(place):
+            found = [each.key for each in page.objects if _is_below(each.key, place)]
+            await bucket.delete_multiple_objects(found, quiet=True)
+            count += len(found)
     return count
 
 
-@connected(
-    object_,
+async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
+    count = 0
+    for place in keys:
+        batch: list[tuple[str, str | None]] = []
+        async for each in bucket.iter_object_versions(place):
+            if _is_below(each.key, place):
+                batch.append((each.key, each.version_id))
+            if len(batch) == 1000:
+                count += len(await bucket.delete_multiple_versions(batch))
+                batch = []
+        count += len(await bucket.delete_multiple_versions(batch))
+    return count
+
+
+def _is_below(key: str, place: str) -> bool:
+    """Return whether *key* is *place*, or below it as a file is below a directory."""
+    return place in ("", key) or key.startswith(place if place.endswith("/") else f"{place}/")
+
+
+@make(
     "cp",
     "ossmount object cp oss://my-bucket/a oss://my-bucket/b",
     "ossmount object cp oss://my-bucket/a oss://other-bucket/ --meta color=red",
+    "ossmount object cp -r oss://my-bucket/photos oss://other-bucket/backup/",
 )
-@click.argument("source", metavar="OBJECT", type=OBJECT)
+@click.argument("source", metavar="OBJECT", type=PLACE)
 @click.argument("target", metavar="OBJECT", type=PLACE)
+@click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well.")
 @parallel_option
 @forbid_option
 @meta_option
@@ -176,173 +188,70 @@ def cp(
     connection: Connection,
     source: Name,
     target: Name,
+    recursive: bool,
     parallel: int,
     forbid_overwrite: bool,
     meta: tuple[tuple[str, str], ...],
 ) -> None:
     """Copy an object of any size inside the service, with its headers, metadata and tags.
 
+    If the second is a bucket or ends with a slash, the name of the first is added; with -r a bucket, or what ends with
+    a slash, has none: then what is below it is copied.
+
     With --meta, the copy has that metadata only.  Between this machine and a bucket: put and get.
     """
-    name = target.below(PurePosixPath(source.key).name)
+    if not (source.key or recursive):
+        raise click.UsageError(f"{source} is a bucket: use -r to copy all of its objects")
+    whole = not source.key or source.key.endswith("/")
+    if not recursive:
+        name = target.below(PurePosixPath(source.key).name)
+    elif not whole:
+        name = target.below(source.key.rpartition("/")[2])
+    else:
+        name = target if not target.key or target.key.endswith("/") else target._replace(key=f"{target.key}/")
+    if recursive and source.bucket == name.bucket and (_is_below(name.key, source.key) or not source.key):
+        raise click.UsageError(f"{name} is below {source}: that would be copied into itself")
+    copied = 0
 
     async def act(client: Client) -> None:
-        await client.bucket(name.bucket).copy(
-            name.key,
-            source.key,
-            source_bucket=client.bucket(source.bucket),
-            meta=dict(meta) if meta else None,
-            forbid_overwrite=forbid_overwrite,
-            parallel=parallel,
-        )
+        origin, bucket = client.bucket(source.bucket), client.bucket(name.bucket)
 
-    connection.with_client(act, name.bucket)
+        async def copy(key: str, *, parts: int = 1) -> None:
+            nonlocal copied
+            await bucket.copy(
+                name.key + key.removeprefix(source.key),
+                key,
+                source_bucket=origin,
+                meta=dict(meta) if meta else None,
+                forbid_overwrite=forbid_overwrite,
+                parallel=parts,
+            )
+            copied += 1
 
+        if not recursive:
+            await copy(source.key, parts=parallel)
+            return
+        from ..oss.transfers import in_parallel
 
-# -- about one -----------------------------------------------------------------------------------------------------
+        async for page in origin.list_pages(source.key):
+            found = [each.key for each in page.objects if _is_below(each.key, source.key)]
+            # The marker of a directory has no name in another bucket's root.
+            await in_parallel([key for key in found if name.key + key.removeprefix(source.key)], copy, parallel)
 
-
-@connected(
-    object_,
-    "meta",
-    "ossmount object meta oss://my-bucket/photo.jpg",
-    "ossmount object meta oss://my-bucket/photo.jpg --set color=red --remove shape",
-    "ossmount object meta oss://my-bucket/photo.jpg --header Cache-Control=no-cache",
-    many=True,
-)
-@click.argument("name", metavar="OBJECT", type=OBJECT)
-@click.option("--set", "changed", type=PAIR, multiple=True, metavar="NAME=VALUE", help="Set it.  Can be repeated.")
-@click.option("--remove", multiple=True, metavar="NAME", help="Remove it.  Can be repeated.")
-@click.option("--clear", is_flag=True, help="Remove all that is not set.")
-@header_option
-@_as_json
-def meta(
-    connection: Connection,
-    name: Name,
-    changed: tuple[tuple[str, str], ...],
-    remove: tuple[str, ...],
-    clear: bool,
-    header: tuple[tuple[str, str], ...],
-    as_json: bool,
-) -> None:
-    """Show or change user metadata and headers of an object; what is not named stays."""
-    headers = dict(header)
-
-    async def act(bucket: Bucket) -> dict[str, str]:
-        found = (await bucket.head_object(name.key)).meta
-        if not (changed or remove or clear or headers):
-            return found
-        gone = {each.lower() for each in remove}
-        wanted = {} if clear else {each: value for each, value in found.items() if each.lower() not in gone}
-        wanted |= {each.lower(): value for each, value in changed}
-        await bucket.put_object_meta(name.key, wanted, headers=headers)
-        return wanted
-
-    said = connection.with_bucket(name.bucket, act)
-    if as_json:
-        print_json(said)
-        return
-    for each, value in said.items():
-        click.echo(one_line(f"{each}={value}"))
-
-
-@connected(
-    object_,
-    "acl",
-    "ossmount object acl oss://my-bucket/photo.jpg",
-    "ossmount object acl oss://my-bucket/photo.jpg public-read",
-    many=True,
-)
-@click.argument("name", metavar="OBJECT", type=OBJECT)
-@click.argument("acl", type=_ACLS, required=False)
-def acl(connection: Connection, name: Name, acl: str | None) -> None:
-    """Show who may read and write an object, or set it."""
-
-    async def act(bucket: Bucket) -> str | None:
-        if acl is None:
-            return await bucket.get_object_acl(name.key)
-        await bucket.put_object_acl(name.key, acl)
-        return None
-
-    said = connection.with_bucket(name.bucket, act)
-    if said is not None:
-        click.echo(said)
-
-
-@connected(
-    object_,
-    "sign",
-    "ossmount object sign oss://my-bucket/photo.jpg --expires 1d",
-    "ossmount object sign oss://my-bucket/upload --method PUT --header Content-Type=text/plain",
-)
-@click.argument("name", metavar="OBJECT", type=OBJECT)
-@click.option("--expires", type=_DURATION, default="1h", show_default=True, metavar="DURATION", help="For how long.")
-@click.option("--method", type=click.Choice(("GET", "HEAD", "PUT", "POST", "DELETE")), default="GET", show_default=True)
-@click.option("--process", default="", metavar="PROCESS", help="What is done to a picture, as image/resize,w_200.")
-@click.option(
-    "--response", type=PAIR, multiple=True, metavar="NAME=VALUE", help="A header of the answer.  Can be repeated."
-)
-@header_option
-@version_option
-def sign(
-    connection: Connection,
-    name: Name,
-    expires: float,
-    method: str,
-    process: str,
-    response: tuple[tuple[str, str], ...],
-    header: tuple[tuple[str, str], ...],
-    version_id: str | None,
-) -> None:
-    """Print a URL with which anybody can do something to an object for some time.
-
-    Each --header must be sent with it as it is signed.
-    """
-    url = connection.with_bucket(
-        name.bucket,
-        lambda bucket: bucket.presign(
-            name.key,
-            method=method,
-            expires=int(expires),
-            process=process,
-            response=dict(response),
-            headers=dict(header),
-            version_id=version_id,
-        ),
-    )
-    click.echo(url)
-
-
-@connected(object_, "url", "ossmount object url oss://my-bucket/photo.jpg --base https://cdn.example.com")
-@click.argument("name", metavar="OBJECT", type=OBJECT)
-@click.option("--base", default="", metavar="URL", help="Of a CDN or a domain of your own, instead of the service's.")
-def url(connection: Connection, name: Name, base: str) -> None:
-    """Print the URL of an object, which is not signed."""
-
-    async def act(bucket: Bucket) -> str:
-        return bucket.object_url(name.key, base)
-
-    click.echo(connection.with_bucket(name.bucket, act))
-
-
-@connected(object_, "restore", "ossmount object restore oss://my-bucket/old --days 3", many=True)
-@click.argument("name", metavar="OBJECT", type=OBJECT)
-@click.option("--days", type=click.IntRange(min=1), default=1, show_default=True, help="For how long it is readable.")
-@click.option("--tier", type=click.Choice(("Expedited", "Standard", "Bulk")), help="How fast, for cold archives.")
-@version_option
-def restore(connection: Connection, name: Name, days: int, tier: str | None, version_id: str | None) -> None:
-    """Make an archived object readable; `head` tells when it is."""
-    ready = connection.with_bucket(
-        name.bucket,
-        lambda bucket: bucket.restore_object(name.key, days=days, tier=tier or "", version_id=version_id),
-    )
-    click.echo("it is readable already; it stays so" if ready else "it is being restored")
+    try:
+        connection.with_client(act, name.bucket)
+    except Failure as exc:
+        raise Failure(
+            f"{exc.format_message()} ({copied} objects were copied before)" if recursive else str(exc)
+        ) from None
+    if recursive:
+        click.echo(f"{copied} objects copied to {name}", err=True)
 
 
 # -- uploads -------------------------------------------------------------------------------------------------------
 
 
-@connected(object_, "uploads", "ossmount object uploads oss://my-bucket --json")
+@make("uploads", "ossmount object uploads oss://my-bucket --json")
 @click.argument("place", metavar="BUCKET[/PREFIX]", type=PLACE)
 @_as_json
 def uploads(connection: Connection, place: Name, as_json: bool) -> None:
@@ -359,8 +268,7 @@ def uploads(connection: Connection, place: Name, as_json: bool) -> None:
         click.echo(f"{moment(each.initiated)}  {each.upload_id}  {one_line(each.key)}")
 
 
-@connected(
-    object_,
+@make(
     "abort",
     "ossmount object abort oss://my-bucket/big.iso 0004B9894A22E5B1888A1E29F8236E2D",
     "ossmount object abort oss://my-bucket/tmp/ --all",
@@ -387,3 +295,19 @@ def abort(connection: Connection, place: Name, upload_id: str | None, every: boo
     count = connection.with_bucket(place.bucket, act)
     if every:
         click.echo(f"{count} uploads aborted", err=True)
+
+
+@click.group(cls=ServiceGroup, name="object")
+def object_() -> None:
+    """Put, get, list, copy, sign and remove objects.
+
+    An object is written oss://BUCKET/KEY or BUCKET/KEY.
+    """
+
+
+object_.add_section("Bytes up and down", transfer.put, transfer.get, transfer.append)
+object_.add_section("Many objects", ls, cp, rm)
+object_.add_section(
+    "About an object", about.head, about.meta, about.tag, about.acl, about.symlink, about.restore, about.sign, about.url
+)
+object_.add_section("Unfinished uploads", uploads, abort)

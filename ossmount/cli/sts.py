@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..options import parse_duration
-from .connection import Connection, Parsed, ServiceGroup, connected, make, print_json, read_text, run_async
+from .connection import Connection, Parsed, ServiceGroup, connected, make, print_json, read_text
 from .console import moment
+from .running import run_async
 
 if TYPE_CHECKING:
     from ..wire.sts import AssumedRole
@@ -107,7 +108,7 @@ def whoami(connection: Connection, check: bool, as_json: bool) -> None:
     async def run() -> dict[str, Any]:
         from ..connecting import client_options_of, credentials_of, endpoint_of
         from ..oss import Client
-        from ..oss.credentials import Chain
+        from ..oss import Chain
         from ..wire.errors import AccessDenied
 
         provider = credentials_of(config)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from ..options import parse_size
-from .connection import OBJECT, PAIR, PLACE, Connection, Name, Parsed, make, one_line
+from .connection import OBJECT, PAIR, PLACE, Connection, Name, Parsed, make
 from .console import Failure, progress_bar
+from .running import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from ..oss import Bucket
@@ -125,10 +126,8 @@ def _reading(file: str) -> Iterator[BinaryIO]:
 class _Stream:
     """What is read once, and whose length is not known: standard input or a pipe."""
 
-    def __init__(self, file: BinaryIO, progress: Callable[[int, int | None], None]) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._progress = progress
-        self._done = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -142,8 +141,6 @@ class _Stream:
             raise BlockingIOError(EAGAIN, "standard input must be a blocking one")
         if not piece:
             raise StopAsyncIteration
-        self._done += len(piece)
-        self._progress(self._done, None)
         return piece
 
 
@@ -204,9 +201,8 @@ def put(
 ) -> None:
     """Make an object of FILE, or of standard input for -.
 
-    Standard input and pipes go in one piece, which OSS takes up to 5 GB.
-
-    If OBJECT is a bucket or ends with a slash, the file's name is added.
+    If OBJECT is a bucket or ends with a slash, the file's name is added.  An upload that fails leaves no parts behind,
+    unless there is a checkpoint to go on from.
     """
     headers = dict(header)
     if acl:
@@ -214,17 +210,20 @@ def put(
     if storage_class:
         headers["x-oss-storage-class"] = storage_class
     is_stream = file == "-" or is_special(Path(file))
-    if is_stream and (checkpoint or part_size):
-        raise click.UsageError("what is no file goes in one piece: no --checkpoint, no --part-size")
+    if is_stream and checkpoint:
+        raise click.UsageError("what is no file cannot be read again: no --checkpoint")
     name = target.below("" if is_stream else Path(file).name)
 
     async def act(bucket: Bucket) -> None:
         with progress_bar(str(name)) as progress:
             if is_stream:
                 with _reading(file) as source:
-                    await bucket.put_object(
+                    await bucket.upload_stream(
                         name.key,
-                        _Stream(source, progress),
+                        _Stream(source),
+                        part_size=part_size or 8 * _MIB,
+                        parallel=parallel,
+                        progress=lambda done: progress(done, None),
                         headers=headers,
                         meta=dict(meta),
                         content_type=content_type,
@@ -243,6 +242,63 @@ def put(
                 content_type=content_type,
                 forbid_overwrite=forbid_overwrite,
             )
+
+    connection.with_bucket(name.bucket, act)
+
+
+@make(
+    "append",
+    "date | ossmount object append - oss://my-bucket/logs/today",
+    "ossmount object append more.log oss://my-bucket/logs/today --position 1024",
+    many=True,
+)
+@click.argument("file", metavar="FILE|-")
+@click.argument("name", metavar="OBJECT", type=OBJECT)
+@click.option(
+    "--position", type=click.IntRange(min=0), metavar="N", help="Only if the object is N bytes long.  [default: any]"
+)
+@click.option("--content-type", metavar="TYPE", help="MIME type, if this makes the object.  [default: by the name]")
+@meta_option
+@header_option
+def append(
+    connection: Connection,
+    file: str,
+    name: Name,
+    position: int | None,
+    content_type: str | None,
+    meta: tuple[tuple[str, str], ...],
+    header: tuple[tuple[str, str], ...],
+) -> None:
+    """Append FILE, or standard input for -, to an object that was made so, or make one.
+
+    Metadata and headers count only when it makes the object.  If it fails in the middle, what was appended before
+    stays.
+    """
+
+    async def act(bucket: Bucket) -> None:
+        from ..oss.sources import content_type_of
+        from ..oss.streaming import Cutter
+        from ..wire.errors import NoSuchKey
+
+        at, crc64 = position, None
+        if at is None:
+            try:
+                head = await bucket.head_object(name.key)
+            except NoSuchKey:
+                at = 0
+            else:
+                at, crc64 = head.next_append_position or head.size, head.crc64
+        headers = {**dict(header), "content-type": content_type or content_type_of(name.key)}
+        with progress_bar(str(name)) as progress, _reading(file) as source:
+            cutter = Cutter(_Stream(source))
+            first = at
+            while True:
+                piece = await cutter.take(8 * _MIB)
+                done = await bucket.append_object(name.key, at, piece, headers=headers, meta=dict(meta), crc64=crc64)
+                at, crc64 = done.next_position, done.crc64
+                progress(at - first, None)
+                if await cutter.is_at_end():
+                    return
 
     connection.with_bucket(name.bucket, act)
 

@@ -74,7 +74,7 @@ class Streaming(Transfers):
         check_part_size(part_size)
         headers = Headers(headers or {})
         headers["content-type"] = content_type or headers.get("content-type") or content_type_of(key)
-        cutter = _Cutter(stream)
+        cutter = Cutter(stream)
         try:
             first = await cutter.take(part_size)
             if await cutter.is_at_end():
@@ -122,7 +122,7 @@ class Streaming(Transfers):
         key: str,
         upload_id: str,
         content: bytearray,
-        cutter: _Cutter,
+        cutter: Cutter,
         part_size: int,
         parallel: int,
         progress: Sent | None,
@@ -176,7 +176,7 @@ class Streaming(Transfers):
         return [part for _, part in sorted(parts.items())]
 
 
-class _Cutter:
+class Cutter:
     """Cuts a stream of pieces of any size into those that are asked for."""
 
     def __init__(self, stream: AsyncIterable[bytes]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ..wire.models import ObjectHead
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PART_SIZE = 8 * 1024 * 1024
 PARALLEL = 5
@@ -193,19 +195,19 @@ class Transfers(Copies):
         return head
 
 
-async def in_parallel(numbers: Iterable[int], act: Callable[[int], Awaitable[object]], parallel: int) -> None:
-    """Do *act* for every one of *numbers*, *parallel* at once; the first failure ends all others.
+async def in_parallel(values: Iterable[T], act: Callable[[T], Awaitable[object]], parallel: int) -> None:
+    """Do *act* for every one of *values*, *parallel* at once; the first failure ends all others.
 
     Raises:
         Exception: the first that one of them raised, not in a group.
     """
     failures: list[Exception] = []
-    waiting = iter(numbers)
+    waiting = iter(values)
 
     async def work(scope: trio.CancelScope) -> None:
-        for number in waiting:
+        for value in waiting:
             try:
-                await act(number)
+                await act(value)
             except Exception as exc:
                 failures.append(exc)
                 scope.cancel()

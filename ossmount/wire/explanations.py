@@ -1,4 +1,4 @@
-"""What each error code means in a few words, in English and in Chinese, and what a person can do about it.
+"""What each error code means in a few words, and what a person can do about it, in English and in Chinese.
 
 The message of the service says what happened this time; these texts are for those who have not read the reference.
 
@@ -10,32 +10,57 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .failures import ConnectFailed, CredentialsError, IntegrityError, Redirected, ServiceError, TimedOut
+
 if TYPE_CHECKING:
-    from .failures import ServiceError
+    from collections.abc import Mapping
+
+    from .failures import OSSError
 
 Language = Literal["en", "zh"]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A code in words; *remedy* is what to do, empty where there is nothing to say."""
+    """A code in words; the remedies are what to do, empty where there is nothing to say."""
 
     english: str
     chinese: str
     remedy: str = ""
+    chinese_remedy: str = ""
 
 
 EXPLANATIONS: dict[str, Explanation] = {
-    "AccessDenied": Explanation("Access denied", "拒绝访问", "look at the bucket's ACL and the user's policies"),
-    "BucketAlreadyExists": Explanation("The bucket already exists", "Bucket 已经存在", "choose another name"),
+    "AccessDenied": Explanation(
+        "Access denied",
+        "拒绝访问",
+        "look at the bucket's ACL and the user's policies",
+        "检查 Bucket 的 ACL 和用户的授权策略",
+    ),
+    "BucketAlreadyExists": Explanation(
+        "The bucket already exists", "Bucket 已经存在", "choose another name", "换一个名字"
+    ),
     "BucketNotEmpty": Explanation(
-        "The bucket is not empty", "Bucket 不为空", "delete its objects and abort its unfinished uploads first"
+        "The bucket is not empty",
+        "Bucket 不为空",
+        "delete its objects and abort its unfinished uploads first: ossmount object rm -r, ossmount object abort --all",
+        "先删除其中的文件，并取消未完成的分片上传：ossmount object rm -r，ossmount object abort --all",
     ),
     "CallbackFailed": Explanation("The callback failed, the object is stored", "回调失败，文件已上传成功"),
-    "EntityTooLarge": Explanation("The entity is too large", "实体过大", "upload it in parts"),
-    "EntityTooSmall": Explanation("The entity is too small", "实体过小", "all parts but the last have 100 KiB or more"),
+    "EntityTooLarge": Explanation("The entity is too large", "实体过大", "upload it in parts", "使用分片上传"),
+    "EntityTooSmall": Explanation(
+        "The entity is too small",
+        "实体过小",
+        "all parts but the last have 100 KiB or more",
+        "除最后一个外，每个分片不小于 100 KiB",
+    ),
     "FieldItemTooLong": Explanation("The fields of the form are too large", "Post 请求中表单域过大"),
-    "FileAlreadyExists": Explanation("The object already exists", "文件已经存在"),
+    "FileAlreadyExists": Explanation(
+        "The object already exists",
+        "文件已经存在",
+        "choose another name, or allow to overwrite it",
+        "换一个名字，或允许覆盖",
+    ),
     "FileGroupTooLarge": Explanation("The object group is too large", "文件组过大"),
     "FileImmutable": Explanation("The object is protected from changes", "文件受保护，不可修改"),
     "FilePartInterity": Explanation("A part of the object group has changed", "文件 Part 已改变"),
@@ -43,25 +68,41 @@ EXPLANATIONS: dict[str, Explanation] = {
     "FilePartStale": Explanation("A part of the object group is out of date", "文件 Part 过时"),
     "IncompleteBody": Explanation("The body ended early", "请求体不完整"),
     "IncorrectNumberOfFilesInPOSTRequest": Explanation("A form must have exactly one file", "Post 请求中文件个数非法"),
-    "InternalError": Explanation("Internal error of the service", "OSS 内部发生错误", "try again"),
+    "InternalError": Explanation("Internal error of the service", "OSS 内部发生错误", "try again", "请重试"),
     "InvalidAccessKeyId": Explanation(
-        "The access key does not exist", "Access Key ID 不存在", "see which credentials are used: ossmount whoami"
+        "The access key does not exist",
+        "Access Key ID 不存在",
+        "see which credentials are used: ossmount whoami",
+        "查看正在使用的凭证：ossmount whoami",
     ),
     "InvalidArgument": Explanation("Invalid argument", "参数格式错误"),
     "InvalidBucketName": Explanation(
-        "Invalid bucket name", "无效的 Bucket 名字", "3 to 63 of a-z, 0-9 and -, no - at the ends"
+        "Invalid bucket name",
+        "无效的 Bucket 名字",
+        "3 to 63 of a-z, 0-9 and -, no - at the ends",
+        "3 到 63 个字符，只能用 a-z、0-9 和 -，首尾不能是 -",
     ),
-    "InvalidDigest": Explanation("Invalid digest", "无效的摘要", "the bytes were damaged on their way: try again"),
+    "InvalidDigest": Explanation(
+        "Invalid digest", "无效的摘要", "the bytes were damaged on their way: try again", "数据在传输中损坏，请重试"
+    ),
     "InvalidEncryptionAlgorithmError": Explanation("Invalid encryption algorithm", "指定的熵编码加密算法错误"),
     "InvalidLinkName": Explanation(
         "The link has the name of the object it points at", "Object Link 与指向的 Object 同名"
     ),
-    "InvalidLocationConstraint": Explanation("There is no such region", "无效的数据中心", "see: ossmount regions"),
+    "InvalidLocationConstraint": Explanation(
+        "There is no such region", "无效的数据中心", "see: ossmount regions", "查看地域列表：ossmount regions"
+    ),
     "InvalidObjectName": Explanation(
-        "Invalid object name", "无效的 Object 名字", "1 to 1023 bytes, not beginning with /"
+        "Invalid object name",
+        "无效的 Object 名字",
+        "1 to 1023 bytes, not beginning with /",
+        "1 到 1023 字节，不能以 / 开头",
     ),
     "InvalidObjectState": Explanation(
-        "The object is archived", "Object 处于归档状态", "restore it first: ossmount object restore"
+        "The object is archived",
+        "Object 处于归档状态",
+        "restore it first: ossmount object restore",
+        "请先解冻：ossmount object restore",
     ),
     "InvalidPart": Explanation("Invalid part", "无效的 Part"),
     "InvalidPartOrder": Explanation("Invalid order of parts", "无效的 part 顺序"),
@@ -71,6 +112,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Invalid target bucket for logging",
         "Logging 操作中有无效的目标 bucket",
         "it must be one's own, in the same region",
+        "目标 Bucket 必须属于同一用户并在同一地域",
     ),
     "LinkPartNotExist": Explanation("The link points at no object", "Object Link 中指向的 Object 不存在"),
     "MalformedPOSTRequest": Explanation("The form is not well-formed", "Post 请求的 body 格式非法"),
@@ -81,48 +123,133 @@ EXPLANATIONS: dict[str, Explanation] = {
     "MethodNotAllowed": Explanation("The method is not allowed", "不支持的方法"),
     "MissingArgument": Explanation("An argument is missing", "缺少参数"),
     "MissingContentLength": Explanation("The length of the body is missing", "缺少内容长度"),
-    "NoSuchBucket": Explanation("The bucket does not exist", "Bucket 不存在", "see: ossmount bucket ls"),
-    "NoSuchKey": Explanation("The object does not exist", "文件不存在"),
-    "NoSuchUpload": Explanation(
-        "The upload does not exist", "Multipart Upload ID 不存在", "it was completed or aborted"
+    "NoSuchBucket": Explanation(
+        "The bucket does not exist", "Bucket 不存在", "see: ossmount bucket ls", "查看 Bucket 列表：ossmount bucket ls"
     ),
-    "NoSuchVersion": Explanation("The version does not exist", "版本不存在"),
+    "NoSuchKey": Explanation(
+        "The object does not exist", "文件不存在", "see: ossmount object ls", "查看文件列表：ossmount object ls"
+    ),
+    "NoSuchUpload": Explanation(
+        "The upload does not exist",
+        "Multipart Upload ID 不存在",
+        "it was completed or aborted; see: ossmount object uploads",
+        "该上传已经完成或已被取消，查看：ossmount object uploads",
+    ),
+    "NoSuchVersion": Explanation(
+        "The version does not exist",
+        "版本不存在",
+        "see: ossmount object ls --versions",
+        "查看版本列表：ossmount object ls --versions",
+    ),
     "NotImplemented": Explanation("Not implemented", "无法处理的方法"),
     "NotModified": Explanation("Not modified", "文件未修改"),
     "ObjectLinkTooLarge": Explanation("Too many links to this object", "Object Link 中 Object 个数过多"),
-    "ObjectNotAppendable": Explanation("The object is not appendable", "文件不支持追加写"),
-    "PositionNotEqualToLength": Explanation("The object has another length", "追加位置和文件长度不等"),
+    "ObjectNotAppendable": Explanation(
+        "The object is not appendable",
+        "文件不支持追加写",
+        "only what was made by appending can be appended to",
+        "只有通过追加方式创建的文件才能追加",
+    ),
+    "PositionNotEqualToLength": Explanation(
+        "The object has another length",
+        "追加位置和文件长度不等",
+        "see how long it is: ossmount object head",
+        "查看文件长度：ossmount object head",
+    ),
     "PreconditionFailed": Explanation("A precondition failed", "预处理错误"),
     "RequestIsNotMultiPartContent": Explanation("The request is no form", "Post 请求 content-type 非法"),
     "RequestTimeTooSkewed": Explanation(
         "The time of the request is more than 15 minutes off",
         "发起请求的时间和服务器时间超出 15 分钟",
         "set the clock of this machine",
+        "校准本机时间",
     ),
-    "RequestTimeout": Explanation("The request took too long", "请求超时", "try again"),
+    "RequestTimeout": Explanation("The request took too long", "请求超时", "try again", "请重试"),
     "SecondLevelDomainForbidden": Explanation(
-        "The bucket must be part of the host name", "请使用三级域名访问", "use virtual-host addressing"
+        "The bucket must be part of the host name",
+        "请使用三级域名访问",
+        "make the bucket part of the host name: --addressing virtual",
+        "使用三级域名：--addressing virtual",
     ),
-    "SecurityTokenExpired": Explanation("The security token has expired", "安全令牌已过期", "get new credentials"),
-    "ServiceUnavailable": Explanation("The service is too busy", "服务暂时不可用", "send fewer requests"),
-    "SignatureDoesNotMatch": Explanation("Invalid signature", "签名错误", "look at the access key secret"),
+    "SecurityTokenExpired": Explanation(
+        "The security token has expired", "安全令牌已过期", "get new credentials", "获取新的凭证"
+    ),
+    "ServiceUnavailable": Explanation(
+        "The service is too busy", "服务暂时不可用", "send fewer requests", "降低请求频率"
+    ),
+    "SignatureDoesNotMatch": Explanation(
+        "Invalid signature", "签名错误", "look at the access key secret", "检查 Access Key Secret"
+    ),
     "SymlinkTargetNotExist": Explanation("The symlink points at no object", "软链接指向的文件不存在"),
     "TooManyBuckets": Explanation(
-        "There are too many buckets", "用户的 Bucket 数目超过限制", "100 in a region are possible"
+        "There are too many buckets",
+        "用户的 Bucket 数目超过限制",
+        "100 in a region are possible",
+        "每个地域最多 100 个",
     ),
-    "UserDisable": Explanation("The account is disabled", "用户被禁用", "see whether there are bills to be paid"),
+    "UserDisable": Explanation(
+        "The account is disabled", "用户被禁用", "see whether there are bills to be paid", "检查账户是否欠费"
+    ),
 }
 
 
-def explain(error: ServiceError, language: Language = "en") -> str:
-    """Return what *error* means; the service's message where we know no better."""
-    known = EXPLANATIONS.get(error.code)
+# What is no answer of the service.
+_OTHERS: tuple[tuple[type[OSSError], Explanation], ...] = (
+    (
+        CredentialsError,
+        Explanation(
+            "No credentials",
+            "没有可用的凭证",
+            "set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET, or --passwd-file; see: ossmount whoami",
+            "设置 OSS_ACCESS_KEY_ID 和 OSS_ACCESS_KEY_SECRET，或使用 --passwd-file；查看：ossmount whoami",
+        ),
+    ),
+    (
+        ConnectFailed,
+        Explanation(
+            "No connection",
+            "无法连接",
+            "see that --endpoint and --region are right",
+            "检查 --endpoint 和 --region 是否正确",
+        ),
+    ),
+    (
+        Redirected,
+        Explanation(
+            "Redirected",
+            "请求被重定向",
+            "see that --endpoint and --region are right",
+            "检查 --endpoint 和 --region 是否正确",
+        ),
+    ),
+    (TimedOut, Explanation("It took too long", "请求超时", "try again", "请重试")),
+    (IntegrityError, Explanation("The bytes were damaged on their way", "数据在传输中损坏", "try again", "请重试")),
+)
+
+
+def language_of(environ: Mapping[str, str]) -> Language:
+    """Return the language of messages that *environ* asks for (``LC_ALL``, ``LC_MESSAGES``, ``LANG``: locale(7))."""
+    said = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    return "zh" if said.lower().startswith("zh") else "en"
+
+
+def explain(error: OSSError, language: Language = "en") -> str:
+    """Return what *error* means; what it says itself where we know no better."""
+    known = _known(error)
     if known is None:
-        return error.message
+        return error.message if isinstance(error, ServiceError) else str(error)
     return known.chinese if language == "zh" else known.english
 
 
-def remedy(error: ServiceError) -> str:
+def remedy(error: OSSError, language: Language = "en") -> str:
     """Return what a person can do about *error*, or the empty string."""
-    known = EXPLANATIONS.get(error.code)
-    return known.remedy if known is not None else ""
+    known = _known(error)
+    if known is None:
+        return ""
+    return known.chinese_remedy if language == "zh" else known.remedy
+
+
+def _known(error: OSSError) -> Explanation | None:
+    if isinstance(error, ServiceError):
+        return EXPLANATIONS.get(error.code)
+    return next((known for kind, known in _OTHERS if isinstance(error, kind)), None)

@@ -1,4 +1,4 @@
-"""How names are written, how failures are told, and what help costs."""
+"""How names are written, what help costs, and that the commands we tell people of exist."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from collections.abc import Callable
 
 import click
 import pytest
-import trio
 
-from ossmount.cli.connection import OBJECT, PLACE, Name, one_line, run_async
-from ossmount.cli.console import Failure, WrongUsage
+from ossmount.cli.connection import OBJECT, PLACE, Name
 from ossmount.cli.main import commands
-from ossmount.wire.errors import ConnectFailed, NoSuchBucket, OutOfLimits
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -61,32 +58,3 @@ def test_names_are_read_in_both_forms() -> None:
     assert PLACE.convert("oss://bucket/", None, None) == Name("bucket")
     assert Name("bucket", "d/").below("x").key == "d/x"
     assert Name("bucket", "d").below("x").key == "d"
-
-
-def test_what_would_drive_a_terminal_is_escaped() -> None:
-    assert one_line("a\x1b[2J\nb\udc80é") == "a\\x1b[2J\\nb\\udc80é"
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "text"),
-    [
-        (NoSuchBucket(request_id="5C3D", ec="0015"), Failure, "[request id 5C3D] [EC 0015]. Remedy: see: ossmount"),
-        (ConnectFailed("no route"), Failure, "ConnectFailed: no route. Remedy: see that --endpoint"),
-        (OutOfLimits("at most 7"), WrongUsage, "at most 7"),
-        (ValueError("no such thing"), WrongUsage, "no such thing"),
-        (PermissionError(13, "Permission denied", "f"), Failure, "f: Permission denied"),
-    ],
-)
-def test_a_failure_is_one_line(error: Exception, kind: type[Failure], text: str) -> None:
-    async def alone() -> None:
-        raise error
-
-    async def in_a_nursery() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(alone)
-
-    for main in (alone, in_a_nursery):
-        with pytest.raises(kind) as caught:
-            run_async(main)
-        assert text in caught.value.format_message()
-        assert type(caught.value) is kind
