@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to the service, on a plain non-blocking socket.
+"""One HTTP/1.1 connection to the service, on a plain socket.
 
 Why not a stock HTTP stack: a filesystem moves gigabytes through here in pieces of megabytes, and a stack that hands
 out 64 KiB at a time, copies each, and wakes the event loop for it, costs more than the network.  Here a body is
@@ -6,9 +6,8 @@ received straight into the buffer that will use it and sent straight from the on
 `ssl.SSLSocket` has the same calls.
 
 Theory of operation.  A `Connection` sends one request (`exchange`) and returns an `Answer` with status and headers
-read and the body still to come.  The answer is closed by whoever got it; if its body was read to the end, and the
-service keeps the connection, the connection goes back to where it came from, else it is shut.  Closing never awaits,
-so it is safe in every ``finally`` and under cancellation.
+read and the body still to come; see `answer`.  The socket does not block, except while a thread sends a large body:
+see `Connection._send_in_thread`.
 
 Every wait for the socket is bounded by *timeout* seconds of silence; a bound for the whole is the caller's.
 """
@@ -19,7 +18,9 @@ import logging
 import select
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httptools
@@ -27,6 +28,7 @@ import trio
 
 from ..wire.errors import BrokenResponse, TimedOut, TransportError
 from ..wire.message import Headers
+from .answer import CHECKPOINT_EVERY, RECEIVE, Answer, Head
 
 if TYPE_CHECKING:
     from ..wire.message import Buffer
@@ -37,9 +39,6 @@ log = logging.getLogger(__name__)
 Body = bytes | bytearray | memoryview | AsyncIterable[bytes] | None
 
 MAX_HEAD = 64 * 1024
-_RECEIVE = 64 * 1024
-# Bodies that go by in pieces do so in pieces of at most this.
-PIECE = 256 * 1024
 # Bodies up to here are copied behind the head and sent in one go.
 _SMALL_BODY = 16 * 1024
 # Bodies from here on are sent with an eye on the service answering before it has all of them.
@@ -49,7 +48,12 @@ _WATCHED_BODY = 64 * 1024
 _LOW_WATER = 128 * 1024
 # The longest record of TLS with what goes with it, rounded up.
 _TLS_RECORD = 20 * 1024
-_CHECKPOINT_EVERY = 1024 * 1024
+# From here on what a full socket leaves over is sent in a thread; see `Connection._send_in_thread`.
+_THREAD_SEND = 512 * 1024
+_THREAD_WRITE = 1024 * 1024
+# Seconds that such a thread may go on when there is an answer already.
+_GRACE = 0.1
+_THREADS = trio.CapacityLimiter(64)
 # TLS writes must be repeated with the same bytes, so they are kept small.
 _TLS_WRITE = 64 * 1024
 
@@ -60,26 +64,6 @@ class Unanswered(BrokenResponse):
 
 class _Lost(BrokenResponse):
     """The socket failed."""
-
-
-class _Head:
-    """Collects what httptools finds in the head of an answer, and the pieces of a chunked body."""
-
-    __slots__ = ("complete", "fields", "pieces")
-
-    def __init__(self) -> None:
-        self.fields: list[tuple[bytes, bytes]] = []
-        self.pieces: list[bytes] = []
-        self.complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name, value))
-
-    def on_body(self, piece: bytes) -> None:
-        self.pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        self.complete = True
 
 
 class Connection:
@@ -98,6 +82,9 @@ class Connection:
         self.timeout = 20.0
         self.closed = False
         self._low_water = 1
+        # Whether a thread is sending, and whether one was interrupted, so that nothing can be sent any more.
+        self._in_thread = False
+        self._shut = False
         # INVARIANT: bytes received that belong to the answer under way or to none.
         self.pending = b""
 
@@ -122,7 +109,10 @@ class Connection:
         with trio.move_on_after(self.timeout) as scope:
             await wait(self._sock)
         if scope.cancelled_caught:
-            raise TimedOut(f"{self.origin} was silent for {self.timeout:g} s")
+            raise self._silent()
+
+    def _silent(self) -> TimedOut:
+        return TimedOut(f"{self.origin} was silent for {self.timeout:g} s")
 
     def _lost(self, exc: OSError) -> _Lost:
         return _Lost(f"lost the connection to {self.origin}: {exc.strerror or exc}")
@@ -168,12 +158,49 @@ class Connection:
                 done += sent
                 since += sent
                 if sent < len(piece) and not self._tls:
+                    if len(view) - done >= _THREAD_SEND:
+                        await self._send_in_thread(view[done:])
+                        return
                     # The buffer is full: to try again at once would only say so.
                     since = 0
                     await self._wait(trio.lowlevel.wait_writable)
-                elif since >= _CHECKPOINT_EVERY:
+                elif since >= CHECKPOINT_EVERY:
                     since = 0
                     await trio.lowlevel.checkpoint()
+
+    async def _send_in_thread(self, view: memoryview) -> None:
+        """Send *view* by calls that block, in a thread; `_watch` is there to interrupt it.
+
+        A service that takes 64 KiB at a time would wake the event loop for each of them, and that costs more than the
+        bytes do; the kernel lets a thread sleep until all of a call's bytes have gone.  To be cancelled is no reason to
+        raise here: when all was sent, it was.
+        """
+        timeout = struct.pack("ll", int(self.timeout), int(self.timeout % 1 * 1e6))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
+        self._sock.setblocking(True)
+        self._in_thread = True
+        try:
+            await trio.to_thread.run_sync(self._send_blocking, view, limiter=_THREADS)
+        except BlockingIOError:
+            raise self._silent() from None
+        except OSError as exc:
+            raise self._lost(exc) from exc
+        finally:
+            self._in_thread = False
+            self._sock.setblocking(False)
+
+    def _send_blocking(self, view: memoryview) -> None:
+        done = 0
+        while done < len(view):
+            done += self._sock.send(view[done : done + _THREAD_WRITE])
+        self._in_thread = False
+
+    def _interrupt(self) -> None:
+        """Let the thread that sends, if there is one, fail; what the service has to say can still be read."""
+        if self._in_thread:
+            self._shut = True
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)
 
     def expect(self, size: int) -> None:
         """Wake up only when a good part of the *size* bytes to come is there, or, for 0, at the first."""
@@ -219,9 +246,9 @@ class Connection:
             early = True
         else:
             answer = await self._read_head(method, release)
-        if early:
+        if early or self._shut:
             answer.keep = False
-            if answer.status < 300:
+            if early and answer.status < 300:
                 raise BrokenResponse(f"{self.origin} answered {answer.status} without waiting for the request")
         return answer
 
@@ -247,16 +274,29 @@ class Connection:
         return not finished
 
     async def _watch(self, scope: trio.CancelScope) -> None:
+        """Cancel *scope* when an answer comes, and let nothing go on that cannot be cancelled."""
+        try:
+            await self._hear()
+            if self._in_thread:
+                # Perhaps it has sent all, and only could not say so yet; then we are cancelled at once.
+                await trio.sleep(_GRACE)
+        finally:
+            self._interrupt()
+        scope.cancel()
+
+    async def _hear(self) -> None:
+        """Wait for the first bytes of an answer, or the end."""
+        # The socket may be a blocking one just now.
+        flags = 0 if self._tls else socket.MSG_DONTWAIT
         while True:
             await trio.lowlevel.wait_readable(self._sock)
             try:
-                self.pending += self._sock.recv(_RECEIVE)
+                self.pending += self._sock.recv(RECEIVE, flags)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 # A message of TLS itself.
                 continue
             except OSError as exc:
                 log.debug("%s hung up on a request: %s", self.origin, exc)
-            scope.cancel()
             return
 
     async def _send_stream(self, stream: AsyncIterable[bytes], *, chunked: bool) -> None:
@@ -278,13 +318,13 @@ class Connection:
             while (end := received.find(b"\r\n\r\n")) < 0:
                 if len(received) > MAX_HEAD or not b"HTTP/1.".startswith(received[:7]):
                     raise BrokenResponse(f"{self.origin} does not speak HTTP: {received[:40]!r}")
-                data = await self.receive(_RECEIVE)
+                data = await self.receive(RECEIVE)
                 if not data:
                     if not received:
                         raise Unanswered(f"{self.origin} closed the connection without an answer")
                     raise BrokenResponse(f"{self.origin} closed the connection within the head of its answer")
                 received = self.pending = received + data
-            head = _Head()
+            head = Head()
             parser = httptools.HttpResponseParser(head)
             try:
                 parser.feed_data(received[: end + 4])
@@ -298,167 +338,3 @@ class Connection:
                 raise BrokenResponse(f"{self.origin} switched protocols")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields])
         return Answer(self, status, headers, method, parser, head, release)
-
-
-class Answer:
-    """Status and headers of an answer, and its body to be read once, in one of three ways; close it in any case."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        status: int,
-        headers: Headers,
-        method: str,
-        parser: httptools.HttpResponseParser,
-        head: _Head,
-        release: Callable[[Connection], None],
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        # The parser does not know that an answer to HEAD has no body, and would have us wait for the end.
-        self.keep = parser.get_http_version() == "1.1" and headers.get("connection", "").lower() != "close"
-        self._connection = connection
-        self._parser = parser
-        self._head = head
-        self._release: Callable[[Connection], None] | None = release
-        self._chunked = False
-        # Bytes still to come; None when only the end of the connection tells.
-        self._left: int | None = 0
-        if method == "HEAD" or status in (204, 304):
-            pass
-        elif "transfer-encoding" in headers:
-            self._chunked, self._left = True, None
-        elif "content-length" in headers:
-            self._left = int(headers["content-length"])
-        else:
-            self._left, self.keep = None, False
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.status} from {self._connection.origin}>"
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of the body still to come, or None when nobody knows."""
-        return self._left
-
-    def close(self) -> None:
-        """Be done with it: give the connection back if it can be used again, else shut it."""
-        release, self._release = self._release, None
-        if release is None:
-            return
-        connection = self._connection
-        if self.keep and self._left == 0 and not connection.pending and not connection.closed:
-            connection.expect(0)
-            release(connection)
-        else:
-            connection.close()
-
-    async def aclose(self) -> None:
-        """Be done with it, see `close`; never waits."""
-        self.close()
-
-    def _truncated(self) -> BrokenResponse:
-        left = "" if self._left is None else f", {self._left} bytes short"
-        return BrokenResponse(f"{self._connection.origin} closed the connection within the body{left}")
-
-    async def read_into(self, view: memoryview) -> int:
-        """Receive a body of known length into the front of *view* and return that length.
-
-        Raises:
-            BrokenResponse: it is longer than *view*, or ends early.
-        """
-        if self._left is None:
-            body = await self.read(len(view))
-            view[: len(body)] = body
-            return len(body)
-        size = self._left
-        if size > len(view):
-            raise BrokenResponse(f"{size} bytes where at most {len(view)} were asked for")
-        connection = self._connection
-        done = since = 0
-        if connection.pending:
-            done = self._take(view[:size])
-        while done < size:
-            connection.expect(size - done)
-            received = await connection.receive_into(view[done:size])
-            if not received:
-                raise self._truncated()
-            done += received
-            self._left = size - done
-            since += received
-            if since >= _CHECKPOINT_EVERY:
-                since = 0
-                await trio.lowlevel.checkpoint()
-        return size
-
-    def _take(self, view: memoryview) -> int:
-        """Move bytes that came with the head into *view*."""
-        connection = self._connection
-        early = connection.pending[: len(view)]
-        connection.pending = connection.pending[len(early) :]
-        view[: len(early)] = early
-        if self._left is not None:
-            self._left -= len(early)
-        return len(early)
-
-    async def read(self, limit: int) -> bytes:
-        """Return the whole body, of at most *limit* bytes.
-
-        Raises:
-            BrokenResponse: it is longer, or ends early.
-        """
-        if self._left == 0:
-            return b""
-        if self._left is not None and self._left > limit:
-            raise BrokenResponse(f"{self._left} bytes where at most {limit} were asked for")
-        pieces = []
-        size = 0
-        while (piece := await self.read_some(PIECE)) is not None:
-            size += len(piece)
-            if size > limit:
-                raise BrokenResponse(f"more than {limit} bytes")
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def read_some(self, size: int) -> bytes | None:
-        """Return the next piece of the body, of at most *size* bytes, or None at its end."""
-        connection = self._connection
-        if self._chunked:
-            return await self._read_chunked(size)
-        if self._left == 0:
-            return None
-        wanted = min(size, _RECEIVE) if self._left is None else min(size, self._left)
-        if connection.pending:
-            piece = connection.pending[:wanted]
-            connection.pending = connection.pending[wanted:]
-        else:
-            connection.expect(0 if self._left is None else min(wanted, _LOW_WATER // 2))
-            piece = await connection.receive(wanted)
-        if not piece:
-            if self._left is None:
-                self._left = 0
-                return None
-            raise self._truncated()
-        if self._left is not None:
-            self._left -= len(piece)
-        return piece
-
-    async def _read_chunked(self, size: int) -> bytes | None:
-        connection, head = self._connection, self._head
-        while not head.pieces:
-            if head.complete:
-                self._chunked, self._left = False, 0
-                return None
-            data = connection.pending or await connection.receive(_RECEIVE)
-            connection.pending = b""
-            if not data:
-                raise self._truncated()
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserError as exc:
-                raise BrokenResponse(f"{connection.origin} sent broken chunks: {exc}") from exc
-        piece = head.pieces.pop(0)
-        if len(piece) > size:
-            head.pieces.insert(0, piece[size:])
-            piece = piece[:size]
-        return piece

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .connection import PIECE
+from .answer import PIECE
 
 if TYPE_CHECKING:
     from pathlib import Path

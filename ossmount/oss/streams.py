@@ -9,7 +9,7 @@ import trio
 
 from ..wire.checksums import crc64
 from ..wire.errors import IntegrityError
-from .connection import PIECE
+from .answer import PIECE
 
 if TYPE_CHECKING:
     from ..wire.message import Buffer

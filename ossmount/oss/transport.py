@@ -15,12 +15,14 @@ import trio
 
 from ..wire.errors import ConnectFailed, TimedOut, TransportError
 from ..wire.message import Headers
-from .connection import Answer, Body, Connection, Unanswered
+from .connection import Body, Connection, Unanswered
 from .endpoints import Origin
 from .sockets import connect
 
 if TYPE_CHECKING:
     import ssl
+
+    from .answer import Answer
 
 log = logging.getLogger(__name__)
 

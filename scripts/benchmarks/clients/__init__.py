@@ -1,0 +1,1 @@
+"""The client beside others, on loopback: how fast, and for how much CPU."""
