@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ossmount.oss import Bucket, Client
     from ossmount.server.threaded import ThreadedServer
+    from tests.applications import Application
 
 
 @pytest.fixture
@@ -91,6 +92,14 @@ def bucket(oss_server: ThreadedServer, client: Client) -> Bucket:
     """The fresh bucket "bucket" on the embedded server, as our client sees it."""
     oss_server.store.put_bucket("bucket")
     return client.bucket("bucket")
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    """An application on this machine that the service may call back."""
+    from tests.applications import running
+
+    yield from running()
 
 
 # What programs do, and what must be in the bucket afterwards

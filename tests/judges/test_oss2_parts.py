@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import oss2
 import oss2.models
@@ -16,6 +17,7 @@ from tests.judges.conftest import ROLE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.applications import Application
     from tests.judges.conftest import Court
 
 
@@ -227,3 +229,19 @@ def test_a_role_that_was_assumed_is_good_for_what_its_policy_allows(
     assert bucket.get_object("a").read() == b"bytes"
     with pytest.raises(oss2.exceptions.AccessDenied):
         bucket.put_object("a", b"other")
+
+
+def test_an_application_is_told_and_its_answer_handed_on(bucket2: oss2.Bucket, application: Application) -> None:
+    said = {"callbackUrl": application.url, "callbackBody": "key=${object}&size=${size}&who=${x:who}"}
+    headers = {
+        "x-oss-callback": b64encode(json.dumps(said).encode()).decode(),
+        "x-oss-callback-var": b64encode(b'{"x:who": "me & you"}').decode(),
+    }
+    put = bucket2.put_object("a", b"12345", headers=headers)
+
+    assert json.loads(put.resp.read()) == {"ok": True}
+    application.status = 500
+    assert bucket2.put_object("b", b"stored", headers=headers).status == 203  # which oss2 takes for a success
+    assert bucket2.get_object("b").read() == b"stored"
+    bodies = [parse_qs(body.decode()) for _, _, body in application.told]
+    assert bodies[0] == {"key": ["a"], "size": ["5"], "who": ["me & you"]}

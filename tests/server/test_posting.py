@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from base64 import b64encode
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -16,11 +14,12 @@ from ossmount.wire.credentials import Credentials
 from ossmount.wire.post_object import post_object, sign_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import httpx
 
     from ossmount.server.threaded import ThreadedServer
+    from tests.applications import Application
     from tests.server.conftest import Clock
 
     Refused = Callable[[httpx.Response], tuple[int, str]]
@@ -104,55 +103,19 @@ def test_anybody_posts_into_a_public_bucket(post: Post, turned: httpx.Client) ->
 # Callbacks
 
 
-class Application(ThreadingHTTPServer):
-    """An application's server that remembers what it was told."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.told: list[tuple[str, str, bytes]] = []
-        self.status, self.answer = 200, b'{"ok": true}'
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/stored"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Application
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.told.append((self.path, self.headers["content-type"], body))
-        self.send_response(self.server.status)
-        self.send_header("content-length", str(len(self.server.answer)))
-        self.end_headers()
-        self.wfile.write(self.server.answer)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    """An application on this machine."""
-    with Application() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 def encoded(said: object) -> str:
     """Write what the headers of callbacks hold."""
     return b64encode(json.dumps(said).encode()).decode()
 
 
-def test_an_application_is_told_and_its_answer_handed_on(bucket2: oss2.Bucket, application: Application) -> None:
+def test_an_application_is_told_and_its_answer_handed_on(oss2_bucket: oss2.Bucket, application: Application) -> None:
     body = "bucket=${bucket}&object=${object}&size=${size}&etag=${etag}&type=${mimeType}&who=${x:who}&no=${nothing}"
     headers = {
         "x-oss-callback": encoded({"callbackUrl": application.url, "callbackBody": body}),
         "x-oss-callback-var": encoded({"x:who": "me & you"}),
         "content-type": "text/plain",
     }
-    result = bucket2.put_object("dir/a b", b"12345", headers=headers)
+    result = oss2_bucket.put_object("dir/a b", b"12345", headers=headers)
 
     assert json.loads(result.resp.read()) == {"ok": True}
     ((path, kind, told),) = application.told
@@ -170,7 +133,7 @@ def test_an_application_is_told_and_its_answer_handed_on(bucket2: oss2.Bucket, a
 
 
 def test_uploads_in_parts_and_forms_call_back_too(
-    bucket2: oss2.Bucket, application: Application, post: Post, turned_server: ThreadedServer
+    oss2_bucket: oss2.Bucket, application: Application, post: Post, turned_server: ThreadedServer
 ) -> None:
     said = encoded(
         {
@@ -179,10 +142,10 @@ def test_uploads_in_parts_and_forms_call_back_too(
             "callbackBodyType": "application/json",
         }
     )
-    upload = bucket2.init_multipart_upload("m").upload_id
-    part = bucket2.upload_part("m", upload, 1, b"part")
+    upload = oss2_bucket.init_multipart_upload("m").upload_id
+    part = oss2_bucket.upload_part("m", upload, 1, b"part")
     parts = [oss2.models.PartInfo(1, part.etag)]
-    bucket2.complete_multipart_upload("m", upload, parts, headers={"x-oss-callback": said})
+    oss2_bucket.complete_multipart_upload("m", upload, parts, headers={"x-oss-callback": said})
     answer = post({"key": "f", "callback": said, "x:a": "b"}, conditions=[])
 
     assert answer.json() == {"ok": True}
