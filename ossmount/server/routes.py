@@ -204,6 +204,8 @@ _UNSERVED = frozenset(
     "replicationProgress requestPayment resourceGroup rtc seal transferAcceleration userDefinedLogFieldsConfig vod "
     "worm x-oss-async-process x-oss-delete x-oss-dir x-oss-rename".split()
 )
+# Served for objects, but not for buckets.
+_UNSERVED_OF_BUCKETS = _UNSERVED | {"tagging"}
 # And those that are, for something else: not to be taken for what is asked for without any parameter.
 _NEVER_PLAIN = _UNSERVED | frozenset(
     "cors lifecycle logging referer restore style tagging versioning versions website".split()
@@ -226,7 +228,8 @@ def route(request: Request) -> Operation:
             if name in _COPIES and "x-oss-copy-source" in request.headers:
                 name = _COPIES[name]
             return OPERATIONS[name]
-    if not _UNSERVED.isdisjoint(query):
-        parameter = next(name for name in query if name in _UNSERVED)
+    unserved = _UNSERVED_OF_BUCKETS if table is _BUCKET else _UNSERVED
+    if not unserved.isdisjoint(query):
+        parameter = next(name for name in query if name in unserved)
         raise NotImplementedByOSS(details={"ArgumentName": parameter})
     raise MethodNotAllowed(details={"Method": request.method, "ResourceType": "Object" if request.key else "Bucket"})

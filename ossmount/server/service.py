@@ -43,7 +43,8 @@ MAX_BODY = 5 * 1024**3
 MAX_KEY = 1023
 
 _NAME = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
-_VIRTUAL = re.compile(rf"({_NAME})\.(?:oss|img)-[a-z0-9-]+\.aliyuncs\.com", re.ASCII)
+# Whatever stands there is taken for a bucket's name, so that one that cannot be is refused as such.
+_VIRTUAL = re.compile(r"([^.\[\]]+)\.(?:oss|img)-[a-z0-9-]+\.aliyuncs\.com", re.ASCII)
 _IMAGES = re.compile(rf"(?:({_NAME})\.)?img(?:-[a-z0-9-]+)?\.(.+)", re.ASCII)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from .errors import InvalidArgument, InvalidDigest, InvalidTag
+from .errors import InvalidArgument, InvalidDigest, InvalidEncryptionAlgorithmError, InvalidTag
 from .metadata import MAX_SIZE, PREFIX
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ STORED = (
 OBJECT_ACLS = ("default", "private", "public-read", "public-read-write")
 STORAGE_CLASSES = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
 ARCHIVED = frozenset(STORAGE_CLASSES[2:])
+ENCRYPTIONS = ("AES256", "KMS", "SM4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,7 @@ def read_properties(request: Request) -> Properties:
     Raises:
         InvalidArgument: access control, storage class or metadata will not do.
         InvalidTag: the tags will not do.
+        InvalidEncryptionAlgorithmError: nobody knows how to encrypt it so.
     """
     headers = request.headers
     meta = {name[len(PREFIX) :]: value for name, value in headers.items() if name.startswith(PREFIX)}
@@ -153,6 +155,9 @@ def read_properties(request: Request) -> Properties:
     storage_class = headers.get("x-oss-storage-class", "")
     if storage_class and storage_class not in STORAGE_CLASSES:
         raise argument("no such storage class exists", "x-oss-storage-class", storage_class)
+    encryption = headers.get("x-oss-server-side-encryption", "")
+    if encryption and encryption not in ENCRYPTIONS:
+        raise InvalidEncryptionAlgorithmError(details={"EncryptionAlgorithm": encryption})
     tagging = headers.get("x-oss-tagging", "")
     return Properties(
         headers={name: value for name in STORED if (value := headers.get(name, ""))},

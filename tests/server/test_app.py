@@ -54,6 +54,8 @@ def test_the_host_may_name_the_bucket(http: httpx.Client, public: str) -> None:
         assert http.get("/dir/a", headers={"host": host}).content == b"x"
     for host in ("localhost", "10.0.0.1:80", "[::1]:80", "some.thing"):
         assert http.get(f"{public}/dir/a", headers={"host": host}).content == b"x"
+    refusal = http.get("/dir/a", headers={"host": "under_score.oss-cn-hangzhou.aliyuncs.com"})
+    assert "<Code>InvalidBucketName</Code>" in refusal.text
 
 
 def test_a_plus_in_a_path_is_a_space_and_an_encoded_slash_a_slash(http: httpx.Client, public: str) -> None:

@@ -224,3 +224,14 @@ def test_changing_the_acl_changes_the_time_and_tags_do_not(
     signed.put("/bucket/a?acl", headers={"x-oss-object-acl": "private"})
     assert signed.head("/bucket/a").headers["last-modified"] != before
     assert refused(signed.put("/bucket/a?acl", headers={"x-oss-object-acl": "x"})) == (400, "InvalidArgument")
+
+
+@pytest.mark.parametrize(("algorithm", "status"), [("AES256", 200), ("KMS", 200), ("SM4", 200), ("ROT13", 400)])
+def test_only_encryption_that_there_is_can_be_asked_for(signed: httpx.Client, algorithm: str, status: int) -> None:
+    answer = signed.put("/bucket/a", content=b"x", headers={"x-oss-server-side-encryption": algorithm})
+
+    assert answer.status_code == status
+    if status == 200:
+        assert signed.head("/bucket/a").headers["x-oss-server-side-encryption"] == algorithm
+    else:
+        assert "<Code>InvalidEncryptionAlgorithmError</Code>" in answer.text

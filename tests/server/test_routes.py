@@ -85,6 +85,7 @@ def test_every_operation_is_reached() -> None:
     [
         "GET /b/?policy",
         "PUT /b/?encryption",
+        "PUT /b/?tagging",
         "DELETE /b/?replication",
         "POST /b/k?x-oss-rename",
         "GET /b/?worm",
