@@ -59,7 +59,6 @@ class Changes:
         self._inodes = beliefs.inodes
         self._memory = memory
         self.orphans = orphans
-        self.failures: dict[int, str] = {}
         executor.observer = self
 
     # Changes
@@ -213,7 +212,6 @@ class Changes:
 
     def undo(self, intent: Intent) -> None:
         """Forget *intent*, which was refused, and what the view says because of it; the bucket is asked again."""
-        self.failures.pop(intent.id, None)
         self.executor.drop(intent)
         node, names = intent.subject.node, intent.subject.names
         self._settle(intent)
@@ -264,7 +262,6 @@ class Changes:
 
     def failed(self, intent: Intent, exc: BaseException) -> None:
         """Remember that *intent* cannot be carried out as things are."""
-        self.failures[intent.id] = intent.error
         file: OpenFile | None = intent.subject.node.file
         if intent.verb is Verb.PUT and file is not None and file.put is intent:
             file.error = exc
@@ -370,7 +367,6 @@ class Changes:
         names, intent.subject.names = intent.subject.names, []
         for parent, name in names:
             self._beliefs.settle(parent, name)
-        self.failures.pop(intent.id, None)
 
     def _void_before_delete(self, node: Node, key: str) -> list[Intent]:
         """Return the intents that a delete of *key* makes pointless; a PUT that has begun is interrupted, unless the

@@ -101,6 +101,9 @@ TABLE: Final[dict[type[BaseException], Row]] = {
     # --- what a program gave, mostly as an extended attribute
     oss.OutOfLimits: Row(errno.EINVAL, "a value that OSS would not take; it was not asked"),
     oss.InvalidArgument: Row(errno.EINVAL, "a value that OSS does not take"),
+    oss.MalformedXML: Row(
+        errno.EINVAL, "a configuration that OSS does not take; no other document depends on what a program gives"
+    ),
     oss.InvalidTag: Row(errno.EINVAL, "the tags are not what OSS takes for tags"),
     oss.InvalidEncryptionAlgorithmError: Row(errno.EINVAL, "an encryption that OSS does not know"),
     oss.InvalidTargetBucketForLogging: Row(errno.EINVAL, "not a bucket that logs can go to"),
@@ -148,7 +151,6 @@ TABLE: Final[dict[type[BaseException], Row]] = {
     oss.NotModified: Row(errno.EIO, "an answer to a question that only a cache asks", _REPORT),
     oss.BadRequest: Row(errno.EIO, _OURS, _REPORT),
     oss.InvalidRequest: Row(errno.EIO, _OURS, _REPORT),
-    oss.MalformedXML: Row(errno.EIO, _OURS, _REPORT),
     oss.MissingArgument: Row(errno.EIO, _OURS, _REPORT),
     oss.MissingContentLength: Row(errno.EIO, _OURS, _REPORT),
     oss.CallbackFailed: Row(errno.EIO, "a callback, which a mount never asks for", _REPORT),
@@ -276,7 +278,7 @@ def level_for(code: int) -> int:
 def explain(exc: BaseException) -> str:
     """Say in one line what happened: code, message, key and request id as far as they are known, and the remedy.
 
-    It holds no secret: errors of OSS never quote headers.
+    Notes of *exc* say what it is about, and come first.  It holds no secret: errors of OSS never quote headers.
     """
     cause = blamed(exc)
     said = str(cause)
@@ -285,6 +287,8 @@ def explain(exc: BaseException) -> str:
         said = f"{name}: {said}" if said else name
     elif cause.ec:
         said += f" [EC {cause.ec}]"
+    if about := getattr(exc, "__notes__", None):
+        said = f"{', '.join(about)}: {said}"
     if others := len(_leaves(exc)) - 1:
         said += f" (and {others} more)"
     if remedy := row_of(cause).remedy:

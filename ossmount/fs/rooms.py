@@ -28,6 +28,7 @@ from ..writing.space import Space
 from ..writing.staging import Staging
 from .background import Background
 from .changes import Changes
+from .errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,7 +66,6 @@ class Rooms:
         """Bytes of the first part of an upload; a file that is no longer goes in one request."""
         return self.options.part_size
 
-
     async def settle(self, node: Node) -> None:
         """Wait until the bucket has every change of *node* that is logged.
 
@@ -75,6 +75,7 @@ class Rooms:
         if not node.is_unlinked:
             for intent in sorted(self.executor.touching(self.inodes.key_of(node)), key=lambda each: each.id):
                 await self.executor.wait(intent)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
@@ -161,7 +162,9 @@ async def open_rooms(
         return {"native": native, "text": text.decode("utf-8", "surrogateescape"), "meta": meta}
 
     carrying = Carrying(bucket, preserve=preserve, moved=moved, relink=relink)
-    executor = Executor(log, carrying, is_passing=is_passing, options=ExecutorOptions(parallel=parallel))
+    executor = Executor(
+        log, carrying, is_passing=is_passing, explain=explain, options=ExecutorOptions(parallel=parallel)
+    )
     changes = Changes(executor, log, beliefs, remembered, orphans)
     try:
         yield Rooms(

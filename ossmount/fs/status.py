@@ -17,7 +17,6 @@ from .errors import explain
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from ..oss.client import Client
     from .filesystem import FileSystem
 
     Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -31,10 +30,9 @@ _PERIOD = 0.2  # seconds between two reports of progress
 class Status:
     """Speaks for one mount."""
 
-    def __init__(self, filesystem: FileSystem, client: Client, *, commit: str, source: str) -> None:
+    def __init__(self, filesystem: FileSystem, *, commit: str, source: str) -> None:
         """Speak for *filesystem*."""
         self._fs = filesystem
-        self._client = client
         self._commit = commit
         self._source = source
         self._leaves = False
@@ -48,13 +46,17 @@ class Status:
 
     async def _status(self, params: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         rooms = self._fs.rooms
-        statistics = self._client.statistics()
+        statistics = rooms.bucket.statistics()
         executor = rooms.executor.statistics()
         staging = rooms.staging.statistics()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "pid": os.getpid(),
             "bucket": self._source,
+            "endpoints": [
+                {"endpoint": str(member.client.endpoint), "state": "alive" if rooms.bucket.is_alive(member) else "down"}
+                for member in rooms.bucket.members
+            ],
             "commit": self._commit,
             "pending": executor.pending,
             "running": executor.running,
@@ -80,14 +82,16 @@ class Status:
         }
 
     def _failed(self) -> list[dict[str, Any]]:
-        found = []
-        for intent in self._fs.rooms.executor.live:
-            if intent.state is State.FAILED:
-                error = explain(intent.failure) if intent.failure is not None else intent.error
-                found.append(
-                    {"path": intent.key, "verb": intent.verb.value, "error": error, "staged": intent.data.get("staged")}
-                )
-        return found
+        return [
+            {
+                "path": intent.key,
+                "verb": intent.verb.value,
+                "error": intent.error,
+                "staged": intent.data.get("staged"),
+            }
+            for intent in self._fs.rooms.executor.live
+            if intent.state is State.FAILED
+        ]
 
     async def _flush(self, params: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """Wait until everything done so far is in the bucket; what had failed is tried again."""

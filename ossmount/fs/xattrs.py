@@ -2,9 +2,9 @@
 
 There are three kinds of names.  ``user.oss.NAME`` is a property that OSS keeps for every object, and on the mount's
 root ``user.oss.bucket.NAME`` is one of the bucket; `PROPERTIES` and `BUCKET_PROPERTIES` say where each comes from and
-whether it can be set.  Any other ``user.NAME`` is the object's user metadata ``x-oss-meta-NAME``, where name and value
-can be a header, or else an entry of ``x-oss-meta-xattr`` in the form of ossfs and s3fs: percent-encoded JSON of names
-to base64.
+whether it can be set, `values` reads and writes their values.  Any other ``user.NAME`` is the object's user metadata
+``x-oss-meta-NAME``, where name and value can be a header, or else an entry of ``x-oss-meta-xattr`` in the form of
+ossfs and s3fs: percent-encoded JSON of names to base64.
 
 Properties are not listed, as is the custom for attributes that a filesystem makes up: ``cp -a``, ``rsync -X`` and
 ``tar`` would copy an ETag as if it were somebody's note, and fail at setting it.  ``docs/xattrs.md`` is the table for
@@ -21,17 +21,16 @@ import enum
 import errno
 import json
 import re
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, quote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from ..tree.attributes import META_NAMES, META_XATTR, check_budget, meta_size
 from ..wire import metadata
+from ..wire.configurations import CONFIGURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from ..wire.models import ObjectHead
 
 CREATE = 1
 """Flag of setxattr(2): fail if the attribute exists."""
@@ -53,8 +52,10 @@ class Place(enum.Enum):
     ACL = "GetObjectACL, PutObjectACL"
     TAGS = "GetObjectTagging, PutObjectTagging, DeleteObjectTagging"
     URL = "a signed URL, made here"
-    LOCAL = "what this mount knows of the file"
+    IMAGE = "x-oss-process=image/info"
+    LOCAL = "what this mount still has to do"
     BUCKET = "the bucket"
+    CONFIGURATION = "a configuration of the bucket, one of `wire.configurations`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,12 @@ class Property:
     header: str = ""
     """The header field in which it travels, lower-case."""
     is_removable: bool = True
+
+    @property
+    def full_name(self) -> str:
+        """As programs ask for it."""
+        is_of_bucket = self.place in (Place.BUCKET, Place.CONFIGURATION)
+        return f"user.oss.{'bucket.' if is_of_bucket else ''}{self.name}"
 
 
 def _by_name(*properties: Property) -> dict[str, Property]:
@@ -90,15 +97,17 @@ PROPERTIES: Final = _by_name(
     Property("version-id", Place.HEAD),
     Property("restore", Place.HEAD),
     Property("url", Place.URL),
+    Property("image.info", Place.IMAGE),
     Property("state", Place.LOCAL),
     Property("error", Place.LOCAL),
 )
 
 BUCKET_PROPERTIES: Final = _by_name(
-    Property("acl", Place.BUCKET),
+    Property("acl", Place.BUCKET, is_writable=True, is_removable=False),
     Property("location", Place.BUCKET),
     Property("stat", Place.BUCKET),
     Property("info", Place.BUCKET),
+    *(Property(name, Place.CONFIGURATION, is_writable=True) for name in CONFIGURATIONS),
 )
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -283,136 +292,3 @@ def _without(meta: Mapping[str, str], name: bytes) -> dict[str, str]:
     if entries.pop(_text(name), None) is not None:
         _with_encoded(new, entries)
     return new
-
-
-# --- properties ------------------------------------------------------------------------------------------------------
-
-ACLS: Final = ("default", "private", "public-read", "public-read-write")
-STORAGE_CLASSES: Final = ("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive")
-
-_HEADER_MAX = 1024
-
-# OSS, "Configure object tagging": letters, digits, spaces and + - = . _ : /
-_TAG = re.compile(r"[A-Za-z0-9 +\-=._:/]*")
-_TAGS_MAX, _TAG_KEY_MAX, _TAG_VALUE_MAX = 10, 128, 256
-
-
-def _absent(prop: Property) -> OSError:
-    return OSError(errno.ENODATA, f"the object has no {prop.name}")
-
-
-def _invalid(prop: Property, why: str) -> OSError:
-    return OSError(errno.EINVAL, f"{prop.name}: {why}")
-
-
-def value_in_headers(prop: Property, headers: Mapping[str, str]) -> bytes:
-    """Give the value of a property that is a header.
-
-    Raises:
-        OSError: ENODATA if the object has no such header.
-    """
-    value = headers.get(prop.header)
-    if not value:
-        raise _absent(prop)
-    return value.encode("utf-8", "surrogateescape")
-
-
-def value_in_head(prop: Property, head: ObjectHead) -> bytes:
-    """Give the value of a property that HEAD tells, a header's or one of its own.
-
-    Raises:
-        OSError: ENODATA if the object has none.
-    """
-    if prop.place is Place.HEADER:
-        return value_in_headers(prop, head.headers)
-    value = {
-        "etag": head.etag,
-        "crc64": head.crc64,
-        "type": head.type,
-        "version-id": head.version_id,
-        "restore": head.restore,
-    }.get(prop.name)
-    if value is None or value == "":
-        raise _absent(prop)
-    return str(value).encode()
-
-
-def set_header(headers: Mapping[str, str], prop: Property, value: bytes) -> dict[str, str]:
-    """Give the headers of an object, as `tree.attributes.carried_headers` has them, with a property set.
-
-    Raises:
-        OSError: EINVAL for a value that can be no header or that OSS does not know.
-    """
-    if len(value) > _HEADER_MAX or not _PLAIN_VALUE.fullmatch(value):
-        raise _invalid(prop, f"a header holds 1 to {_HEADER_MAX} characters of ASCII, with no space around them")
-    text = value.decode()
-    if prop.name == "storage-class":
-        text = next((known for known in STORAGE_CLASSES if known.lower() == text.lower()), "")
-        if not text:
-            raise _invalid(prop, f"one of {', '.join(STORAGE_CLASSES)}")
-    return {**headers, prop.header: text}
-
-
-def remove_header(headers: Mapping[str, str], prop: Property) -> dict[str, str]:
-    """Give the headers of an object without a property.  Without a content type OSS takes its default.
-
-    Raises:
-        OSError: ENODATA if there is none, EPERM if an object cannot do without.
-    """
-    if not prop.is_removable:
-        raise OSError(errno.EPERM, f"an object always has a {prop.name}")
-    if not headers.get(prop.header):
-        raise _absent(prop)
-    return {name: text for name, text in headers.items() if name != prop.header}
-
-
-def parse_acl(value: bytes) -> str:
-    """Read an object's ACL.  Removing the attribute means ``default``, the bucket's.
-
-    Raises:
-        OSError: EINVAL for anything else than one of `ACLS`.
-    """
-    text = _text(value).strip()
-    if text not in ACLS:
-        raise _invalid(PROPERTIES["acl"], f"one of {', '.join(ACLS)}")
-    return text
-
-
-def format_tags(tags: Mapping[str, str]) -> bytes:
-    """Write tags as ``name=value&...``, percent-encoded like the header ``x-oss-tagging``.
-
-    Raises:
-        OSError: ENODATA if there are none.
-    """
-    if not tags:
-        raise _absent(PROPERTIES["tags"])
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in tags.items()).encode()
-
-
-def parse_tags(value: bytes) -> dict[str, str]:
-    """Read what `format_tags` writes; nothing is no tags.
-
-    Raises:
-        OSError: EINVAL for more than 10 tags, names of more than 128 or values of more than 256 characters, characters
-            that OSS does not take, an empty name or the same one twice.
-    """
-    prop = PROPERTIES["tags"]
-    try:
-        pairs = parse_qsl(value.decode(), keep_blank_values=True, strict_parsing=bool(value), errors="strict")
-    except ValueError:
-        raise _invalid(prop, "name=value&name=value, percent-encoded") from None
-    tags = dict(pairs)
-    if len(pairs) > _TAGS_MAX or len(tags) != len(pairs):
-        raise _invalid(prop, f"at most {_TAGS_MAX}, each name once")
-    for name, text in tags.items():
-        if not 0 < len(name) <= _TAG_KEY_MAX or len(text) > _TAG_VALUE_MAX:
-            raise _invalid(prop, f"names have 1 to {_TAG_KEY_MAX} characters, values at most {_TAG_VALUE_MAX}")
-        if not (_TAG.fullmatch(name) and _TAG.fullmatch(text)):
-            raise _invalid(prop, "letters, digits, spaces and + - = . _ : /")
-    return tags
-
-
-def bucket_value(value: object) -> bytes:
-    """Write what is known of a bucket, a value of `wire.models` or a plain one, as JSON."""
-    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    return json.dumps(plain, ensure_ascii=False).encode()

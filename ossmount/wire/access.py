@@ -62,6 +62,7 @@ LOGGING = Configuration(
     elements=_logging_elements,
     value=_logging_value,
     check=_check_logging,
+    is_set=lambda value: value.enabled,
 )
 
 
@@ -77,6 +78,12 @@ class Referer:
     blacklist: tuple[str, ...] = ()
     allow_truncate_query_string: bool | None = None
     truncate_path: bool | None = None
+
+    @property
+    def is_initial(self) -> bool:
+        """Whether it is what a bucket has that nobody set anything for; the service may spell out its defaults."""
+        some = self.referers or self.blacklist or self.truncate_path or self.allow_truncate_query_string is False
+        return self.allow_empty and not some
 
     def allows(self, referer: str) -> bool:
         """Return whether a request with the header ``Referer`` *referer* (empty: none) is let through."""
@@ -134,4 +141,5 @@ REFERER = Configuration(
     elements=_referer_elements,
     value=_referer_value,
     check=_check_referer,
+    is_set=lambda value: not value.is_initial,
 )

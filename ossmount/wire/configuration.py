@@ -12,6 +12,7 @@ Source: API reference, Put/Get/DeleteBucketLogging and so on.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -31,13 +32,14 @@ T = TypeVar("T")
 Tree = dict[str, Any]
 # Larger documents are refused by the server's half.
 MAX_DOCUMENT = 1024 * 1024
+_ELEMENT = re.compile(r"[^\W\d][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration(Generic[T]):
     """How one configuration travels: *name* as in ``PutBucketNAME``, *parameter* of the query, *root* of the document.
 
-    *missing* is what a bucket without it answers; None, when it then answers an empty document.
+    *missing* is what a bucket without it answers; None, when it then answers a document in which nothing *is_set*.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Configuration(Generic[T]):
     value: Callable[[Element], T]
     check: Callable[[T], None]
     missing: type[ServiceError] | None = None
+    is_set: Callable[[T], bool] = lambda value: True
 
     # The client's half
 
@@ -150,7 +153,15 @@ def to_tree(element: Element) -> Tree | str:
 
 
 def from_tree(name: str, content: object) -> str:
-    """Write *content*, as `to_tree` gave it, as XML elements called *name*."""
+    """Write *content*, as `to_tree` gave it or as a person wrote it, as XML elements called *name*.
+
+    Raises:
+        ValueError: XML cannot hold it.
+    """
+    if not _ELEMENT.fullmatch(name):
+        raise ValueError(f"no element of XML can be called {name!r}")
+    if content is None:
+        raise ValueError(f"{name}: expected a text, a list or a mapping, not null")
     if isinstance(content, list | tuple):
         return "".join(from_tree(name, item) for item in content)
     if isinstance(content, dict):

@@ -95,13 +95,17 @@ class Executor:
         carrier: Carrier,
         *,
         is_passing: Callable[[BaseException], bool],
+        explain: Callable[[BaseException], str] = repr,
         options: ExecutorOptions | None = None,
     ) -> None:
-        """Make an executor; `run` starts it.  *is_passing* tells failures that may pass by themselves."""
+        """Make an executor; `run` starts it.  *is_passing* tells failures that may pass by themselves, *explain* puts
+        a failure in words for the log and for people.
+        """
         self.observer: Observer | None = None
         self._log = intents
         self._carrier = carrier
         self._is_passing = is_passing
+        self._explain = explain
         self._options = options or ExecutorOptions()
         self._ordering = Ordering()
         self._live: dict[int, Intent] = {}
@@ -406,7 +410,7 @@ class Executor:
         self._running.discard(intent)
         intent.scope = None
         intent.attempts += 1
-        intent.error = f"{type(exc).__name__}: {exc}"
+        intent.error = self._explain(exc)
         try:
             self._log.update(intent)
         except OSError as problem:
@@ -415,18 +419,12 @@ class Executor:
             self._retries += 1
             ceiling = min(self._options.retry_limit, self._options.retry_base * 2 ** min(intent.attempts, 10))
             delay = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            log.log(
-                logging.INFO if intent.attempts < 3 else logging.WARNING,
-                "%r: attempt %d failed, next in %.1f s: %s",
-                intent,
-                intent.attempts,
-                delay,
-                exc,
-            )
+            level = logging.INFO if intent.attempts < 3 else logging.WARNING
+            log.log(level, "%r: attempt %d failed, next in %.1f s: %s", intent, intent.attempts, delay, intent.error)
             intent.state = State.WAITING
             self._reconsider(intent, due=trio.current_time() + delay)
         else:
-            log.error("%r cannot be carried out and is kept: %s", intent, exc)
+            log.error("%r cannot be carried out and is kept: %s", intent, intent.error)
             intent.state = State.FAILED
             intent.failure = exc
             if self.observer is not None:

@@ -16,23 +16,14 @@ from ossmount.fs.xattrs import (
     PROPERTIES,
     REPLACE,
     Place,
-    bucket_value,
-    format_tags,
     get_xattr,
     list_xattrs,
-    parse_acl,
-    parse_tags,
     property_of,
-    remove_header,
     remove_xattr,
-    set_header,
     set_xattr,
-    value_in_head,
 )
 from ossmount.tree.attributes import Attributes, Kind, check_budget, merge_meta, to_meta
 from ossmount.wire import metadata
-from ossmount.wire.message import Headers
-from ossmount.wire.models import BucketInfo, ObjectHead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,6 +227,7 @@ def test_names_are_told_apart() -> None:
     assert property_of(b"user.oss.acl", is_root=True) is PROPERTIES["acl"]
     assert property_of(b"user.oss.bucket.acl", is_root=True) is BUCKET_PROPERTIES["acl"]
     assert property_of(b"user.oss.tags", writing=True) is PROPERTIES["tags"]
+    assert property_of(b"user.oss.bucket.cors", is_root=True, writing=True) is BUCKET_PROPERTIES["cors"]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +243,7 @@ def test_names_are_told_apart() -> None:
         (b"user.oss.", False, errno.ENODATA),
         (b"user.oss.\xff", False, errno.ENODATA),
         (b"user.oss.bucket.acl", False, errno.ENODATA),
+        (b"user.oss.bucket.cors", True, errno.EPERM),
         (b"user.oss.etag", True, errno.EPERM),
         (b"user.oss.nothing", True, errno.EPERM),
     ],
@@ -258,86 +251,6 @@ def test_names_are_told_apart() -> None:
 def test_names_that_are_refused(name: bytes, writing: bool, code: int) -> None:
     with pytest.raises(OSError, check=with_errno(code)):
         property_of(name, writing=writing)
-
-
-HEAD = ObjectHead(
-    "k", 3, "ABC", 1.0, "Multipart", crc64=7, version_id="v1",
-    headers=Headers({"content-type": "text/plain", "x-oss-storage-class": "IA"}),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("etag", b"ABC"), ("crc64", b"7"), ("type", b"Multipart"), ("version-id", b"v1"), ("content-type", b"text/plain"),
-     ("storage-class", b"IA")],
-)  # fmt: skip
-def test_properties_in_the_answer_of_head(name: str, value: bytes) -> None:
-    assert value_in_head(PROPERTIES[name], HEAD) == value
-
-
-@pytest.mark.parametrize("name", ["cache-control", "expires", "restore"])
-def test_properties_that_an_object_has_not(name: str) -> None:
-    with pytest.raises(OSError, check=with_errno(errno.ENODATA)):
-        value_in_head(PROPERTIES[name], HEAD)
-
-
-def test_headers_are_set_and_removed() -> None:
-    headers = {"content-type": "text/plain"}
-
-    assert set_header(headers, PROPERTIES["content-type"], b"application/json") == {"content-type": "application/json"}
-    assert set_header(headers, PROPERTIES["cache-control"], b"max-age=5") == headers | {"cache-control": "max-age=5"}
-    assert set_header({}, PROPERTIES["storage-class"], b"coldarchive") == {"x-oss-storage-class": "ColdArchive"}
-    assert remove_header(headers, PROPERTIES["content-type"]) == {}
-    with pytest.raises(OSError, check=with_errno(errno.ENODATA)):
-        remove_header(headers, PROPERTIES["expires"])
-    with pytest.raises(OSError, check=with_errno(errno.EPERM)):
-        remove_header({"x-oss-storage-class": "IA"}, PROPERTIES["storage-class"])
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("content-type", b"a\r\nx-oss-object-acl: public-read"), ("content-type", b""), ("cache-control", b" x"),
-     ("content-language", "中文".encode()), ("expires", b"x" * 1025), ("storage-class", b"Glacier")],
-)  # fmt: skip
-def test_values_that_can_be_no_header_are_refused(name: str, value: bytes) -> None:
-    with pytest.raises(OSError, check=with_errno(errno.EINVAL)):
-        set_header({}, PROPERTIES[name], value)
-
-
-def test_an_acl_is_one_of_four() -> None:
-    assert parse_acl(b"public-read\n") == "public-read"
-    for value in (b"", b"open", b"\xff", b"public-read,private"):
-        with pytest.raises(OSError, check=with_errno(errno.EINVAL)):
-            parse_acl(value)
-
-
-tag_texts = st.text("abcXYZ019 +-=._:/", max_size=20)
-
-
-@given(st.dictionaries(tag_texts.filter(bool), tag_texts, min_size=1, max_size=10))
-def test_tags_come_back(tags: dict[str, str]) -> None:
-    assert parse_tags(format_tags(tags)) == tags
-
-
-@pytest.mark.parametrize(
-    "value",
-    [b"a", b"=b", b"a=1&a=2", b"a=%FF", b"\xff=1", b"a=b?", b"a=" + b"x" * 257, b"x" * 129 + b"=",
-     "&".join(f"t{n}=" for n in range(11)).encode()],
-)  # fmt: skip
-def test_tags_that_oss_does_not_take_are_refused(value: bytes) -> None:
-    with pytest.raises(OSError, check=with_errno(errno.EINVAL)):
-        parse_tags(value)
-
-
-def test_no_tags_are_no_attribute() -> None:
-    assert parse_tags(b"") == {}
-    with pytest.raises(OSError, check=with_errno(errno.ENODATA)):
-        format_tags({})
-
-
-def test_what_is_known_of_a_bucket_is_json() -> None:
-    assert json.loads(bucket_value("private")) == "private"
-    assert json.loads(bucket_value(BucketInfo("bucket", acl="private")))["acl"] == "private"
 
 
 def test_the_document_names_every_property_and_whether_it_can_be_written() -> None:
@@ -348,4 +261,4 @@ def test_the_document_names_every_property_and_whether_it_can_be_written() -> No
         for prop in table.values():
             assert rows.pop(f"`{prefix}{prop.name}`") == ("read, write" if prop.is_writable else "read")
     assert not [name for name in rows if name.startswith("`user.oss.")]
-    assert {prop.place for prop in PROPERTIES.values()} | {Place.BUCKET} == set(Place)
+    assert {prop.place for prop in (*PROPERTIES.values(), *BUCKET_PROPERTIES.values())} == set(Place)

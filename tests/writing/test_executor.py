@@ -86,7 +86,13 @@ async def executor(
     tmp_path: Path, carrier: Carrier, observer: Observer, nursery: trio.Nursery
 ) -> AsyncIterator[Executor]:
     log = IntentLog(tmp_path / "state.db")
-    made = Executor(log, carrier, is_passing=lambda exc: isinstance(exc, Passing), options=ExecutorOptions(parallel=3))
+    made = Executor(
+        log,
+        carrier,
+        is_passing=lambda exc: isinstance(exc, Passing),
+        explain=lambda exc: f"{type(exc).__name__}: {exc}",
+        options=ExecutorOptions(parallel=3),
+    )
     made.observer = observer
     await nursery.start(made.run)
     yield made
