@@ -242,11 +242,10 @@ def test_versions_are_kept_listed_read_and_deleted(v2: Judge) -> None:
     assert v2.refused("GetObject", key="k", version_id=versions[3]).code == "NoSuchVersion"
 
 
-def test_a_wrong_secret_and_an_unknown_key_are_told_apart(judge_of: Callable[..., Judge]) -> None:
-    for kind in ("sync", "async"):
-        for signature in ("v1", "v4"):
-            wrong = judge_of(kind, signature, ("ak", "wrong")).refused("ListObjects")
-            unknown = judge_of(kind, signature, ("nobody", "sk")).refused("ListObjects")
-            assert (wrong.status_code, wrong.code) == (403, "SignatureDoesNotMatch")
-            assert (unknown.status_code, unknown.code) == (403, "InvalidAccessKeyId")
-            assert len(wrong.request_id) == 24
+def test_a_wrong_secret_and_an_unknown_key_are_told_apart(judge_of: Callable[..., Judge], kind: str) -> None:
+    wrong = judge_of(kind, "ak", "wrong").refused("ListObjects")
+    unknown = judge_of(kind, "nobody", "sk").refused("ListObjects")
+
+    assert (wrong.status_code, wrong.code, wrong.ec) == (403, "SignatureDoesNotMatch", "0002-00000040")
+    assert (unknown.status_code, unknown.code, unknown.ec) == (403, "InvalidAccessKeyId", "0002-00000902")
+    assert len(wrong.request_id) == 24
