@@ -9,18 +9,15 @@ reads the environment, and an option nobody knows is an error that names it, whe
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import os
 import re
-import stat
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import sources
 from .options import (
-    VARIABLE_PREFIX,
     Option,
     choice,
     flag,
@@ -30,12 +27,15 @@ from .options import (
     parse_group,
     parse_mask,
     parse_path,
+    parse_text,
     parse_user,
     path,
     row_of,
+    several,
     size,
     text,
 )
+from .sources import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,8 +56,11 @@ _MIB = 1 << 20
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
-class ConfigError(ValueError):
-    """An option that is unknown, unreadable or impossible; its text names the option and where it was written."""
+def _role_duration(value: object) -> float:
+    seconds = parse_duration(value)
+    if seconds < 900:
+        raise ValueError("expected at least 15m")
+    return seconds
 
 
 def _log_file(value: object) -> Path:
@@ -75,11 +78,17 @@ class Config:
     kernel_options: tuple[str, ...] = ()  # words of fstab that are the kernel's to honour, such as noexec
 
     # The service.
-    endpoint: str | None = text(
+    endpoint: tuple[str, ...] = several(
         "URL",
-        "The service: a host name, `http://` or `https://` URL, or `unix:///path` of a socket.",
+        "The service: a host name, `http://` or `https://` URL, or `unix:///path` of a socket. Given several times, "
+        "all hold the same bucket: reads go to one that is alive, writes to all.",
         shown="public endpoint of the region",
         environment=("OSS_ENDPOINT",),
+    )
+    schedule: str = choice(
+        "roundRobin",
+        ("roundRobin", "masterSlave"),
+        "Of several endpoints, which one is read: each in turn, or the first that is alive.",
     )
     region: str | None = text(
         "REGION",
@@ -110,6 +119,30 @@ class Config:
     security_token: str | None = text("TOKEN", "Token of a temporary (STS) AccessKey.", secret=True)
     passwd_file: Path | None = path(
         "FILE", "Password file in the form of ossfs, `BUCKET:ID:SECRET` a line; must be private (0600)."
+    )
+    ram_role: str | None = text(
+        "ROLE",
+        "RAM role of the instance this runs on, from its metadata service: a name, `auto` for the one it has, or the "
+        "URL `http://HOST/latest/meta-data/ram/security-credentials/NAME`.",
+    )
+    credentials_uri: str | None = text("URL", "Where temporary credentials are told in JSON.", secret=True)
+    credential_process: str | None = text("COMMAND", "Command that prints credentials in JSON; the shell runs it.")
+    credentials_file: Path | None = path(
+        "FILE", "Profiles of Alibaba Cloud's tools, in INI or (`.json`) as the aliyun command writes them; private."
+    )
+    profile: str | None = text("NAME", "Which profile of that file, or of the usual ones.", shown="the current one")
+    role_arn: str | None = text("ARN", "Assume this role, with the credentials found, or with an OIDC token.")
+    role_session_name: str = option(
+        parse_text, "ossmount", "NAME", "How the service's logs call whoever assumes the role."
+    )
+    role_duration: float = option(
+        _role_duration, 3600.0, "DURATION", "For how long a role is assumed at a time.", shown="1h"
+    )
+    external_id: str | None = text("ID", "What the owner of the role asks for.")
+    oidc_provider_arn: str | None = text("ARN", "Identity provider whose token proves who assumes the role.")
+    oidc_token_file: Path | None = path("FILE", "Its token; read again whenever the role is assumed.")
+    sts_endpoint: str | None = text(
+        "URL", "Where roles are assumed (STS).", shown="that of the region, else the central one"
     )
 
     # What is promised.
@@ -173,6 +206,7 @@ class Config:
     dmask: int | None = option(parse_mask, None, "OCTAL", "The same for directories only.", shown="umask")
     allow_other: bool = flag("Let other users in; unless root mounts, `/etc/fuse.conf` must say `user_allow_other`.")
     nonempty: bool = flag("Mount over a directory that is not empty.")
+    images: bool = flag("Let `photo.jpg@200w_200h` and `photo.jpg@!STYLE` be read: pictures that OSS processes.")
 
     # The process.
     foreground: bool = flag("Stay in the foreground and log to stderr.", short="-f")
@@ -206,7 +240,8 @@ class Config:
         """This mount's own directory below `state_dir`.
 
         It is named after the service, the bucket and the prefix, not after the mountpoint: what is pending belongs to
-        the bucket, and must be found again wherever that is mounted next.
+        the bucket, and must be found again wherever that is mounted next.  Of several endpoints the order is no matter;
+        others are another service: what is pending for two must not count as done when one has it.
         """
         assert self.state_dir is not None
         return self.state_dir / self._own_name()
@@ -223,9 +258,10 @@ class Config:
         return self.cache_dir / self._own_name()
 
     def _own_name(self) -> str:
-        service = str(self.embedded or self.endpoint or "").rstrip("/")
-        if service.endswith(".aliyuncs.com"):  # a bucket's name is unique there, whichever endpoint leads to it
-            service = ""
+        places = (str(self.embedded),) if self.embedded else self.endpoint
+        # On aliyuncs.com a bucket's name is unique, whichever endpoint leads to it.
+        services = {place.rstrip("/") for place in places if not place.rstrip("/").endswith(".aliyuncs.com")}
+        service = "\n".join(sorted(services))
         identity = f"{service}\n{self.bucket}\n{self.prefix}"
         return f"{self.bucket}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
@@ -304,15 +340,33 @@ def _gather(
 ) -> dict[str, object]:
     """Read what was said anywhere, by option; the later source wins."""
     values: dict[str, object] = {}
-    from_environment = _read_environment(environ)
-    command_line = _read_values(given, "on the command line")
+    from_environment = sources.read_environment(_OPTIONS, environ)
+    command_line = sources.read_values(_OPTIONS, given, "on the command line")
     named = command_line.get("config", from_environment.get("config"))
     if isinstance(named, Path):
-        values |= _read_file(named, bucket, must_exist=True)
+        values = sources.read_file(_OPTIONS, named, bucket, must_exist=True)
     else:
         for file in default_files(environ) if files is None else files:
-            values |= _read_file(file, bucket)
-    return values | from_environment | command_line
+            values = _over(values, sources.read_file(_OPTIONS, file, bucket))
+    return _over(_over(values, from_environment), command_line)
+
+
+# Ways to say who asks; who names one means no other that was named before.
+_IDENTITIES = (
+    {"access_key_id", "access_key_secret", "security_token"},
+    {"passwd_file"},
+    {"ram_role"},
+    {"credentials_uri"},
+    {"credential_process"},
+    {"credentials_file", "profile"},
+)
+
+
+def _over(earlier: Mapping[str, object], later: Mapping[str, object]) -> dict[str, object]:
+    """Join what two sources say; the later wins."""
+    named = [names for names in _IDENTITIES if names & later.keys()]
+    void = set().union(*_IDENTITIES) - set().union(*named) if named else set()
+    return {name: value for name, value in earlier.items() if name not in void} | dict(later)
 
 
 def _check(config: Config, *, anywhere: bool = False) -> None:
@@ -324,6 +378,15 @@ def _check(config: Config, *, anywhere: bool = False) -> None:
         raise ConfigError("access_key_id and access_key_secret go together: only one of them was given")
     if config.security_token and not config.access_key_id:
         raise ConfigError("security_token needs the access_key_id and access_key_secret that it came with")
+    if bool(config.oidc_provider_arn) != bool(config.oidc_token_file):
+        raise ConfigError("oidc_provider_arn and oidc_token_file go together: only one of them was given")
+    if (config.oidc_token_file or config.external_id) and not config.role_arn:
+        raise ConfigError("which role? oidc_token_file and external_id need role_arn")
+
+
+def parse_mount_options(words: str, *, sloppy: bool = False) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Read the value of one `-o`; see `sources.read_mount_options`."""
+    return sources.read_mount_options(_OPTIONS, words, sloppy=sloppy)
 
 
 def parse_source(source: str) -> tuple[str, str]:
@@ -375,117 +438,3 @@ def _directories(environ: Mapping[str, str]) -> dict[str, Path]:
         "cache_dir": cache,
         "runtime_dir": Path(run, "ossmount") if run else cache / "run",
     }
-
-
-def parse_mount_options(words: str, *, sloppy: bool = False) -> tuple[dict[str, object], tuple[str, ...]]:
-    r"""Read the value of one `-o`: comma-separated `name` or `name=value`, a comma in a value written `\,`.
-
-    Returns the options by name, and the words that are the kernel's to honour.  The words of fstab(5) that are for
-    mount(8) or systemd are accepted and dropped.  Raises ConfigError for an unknown word, unless *sloppy* (mount -s).
-    """
-    found: dict[str, object] = {}
-    kernel: list[str] = []
-    for word in re.split(r"(?<!\\),", words):
-        name, equals, value = word.strip().replace("\\,", ",").partition("=")
-        if name in ("ro", "rw"):
-            found["read_only"] = name == "ro"
-        elif name in _KERNEL_WORDS:
-            kernel.append(name)
-        elif name and name not in _FSTAB_WORDS and not name.startswith(("x-", "X-")):
-            try:
-                option = _find(name, "in -o")
-            except ConfigError:
-                if sloppy:
-                    continue
-                raise
-            if not equals and not option.is_flag:
-                raise ConfigError(f"option {name} in -o needs a value: {name}={option.metavar}")
-            found[option.name] = value if equals else True
-    return found, tuple(kernel)
-
-
-# What libfuse itself hands to the kernel. The rest of fstab's words concern mount(8), or ask for what is so anyway.
-_KERNEL_WORDS = frozenset(("nosuid", "nodev", "noexec", "noatime", "sync", "dirsync"))
-_FSTAB_WORDS = frozenset(
-    """
-    _netdev auto noauto nofail user nouser users owner group defaults comment loop suid dev exec atime
-    async relatime norelatime strictatime nostrictatime diratime nodiratime lazytime nolazytime iversion
-    noiversion silent loud mand nomand fsname subtype default_permissions
-    """.split()
-)
-
-
-def _find(name: str, where: str) -> Option:
-    known = _OPTIONS.get(name.replace("-", "_"))
-    if known is None:
-        near = difflib.get_close_matches(name.replace("-", "_"), _OPTIONS, n=1)
-        raise ConfigError(f"unknown option {name} {where}" + (f": did you mean {near[0]}?" if near else ""))
-    return known
-
-
-def _parse(option: Option, value: object, where: str) -> object:
-    try:
-        return option.parse(value)
-    except ValueError as exc:
-        shown = "" if option.secret else f" {value!r}"
-        raise ConfigError(f"option {option.name} {where}: cannot use{shown}: {exc}") from None
-
-
-def _read_values(given: Mapping[str, object], where: str) -> dict[str, object]:
-    found = {}
-    for name, value in given.items():
-        option = _find(name, where)
-        found[option.name] = _parse(option, value, where)
-    return found
-
-
-def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    own = {key.removeprefix(VARIABLE_PREFIX).lower(): key for key in environ if key.startswith(VARIABLE_PREFIX)}
-    found = {}
-    for name, variable in own.items():
-        if environ[variable]:  # set but empty is how a shell says "not set"
-            option = _find(name, f"in the environment ({variable})")
-            found[option.name] = _parse(option, environ[variable], f"in the environment ({variable})")
-    for option in options():
-        for variable in option.environment:
-            if option.name not in found and environ.get(variable):
-                found[option.name] = _parse(option, environ[variable], f"in the environment ({variable})")
-    return found
-
-
-def _read_file(path: Path, bucket: str, *, must_exist: bool = False) -> dict[str, object]:
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-            mode = os.fstat(file.fileno()).st_mode
-    except FileNotFoundError:
-        if must_exist:
-            raise ConfigError(f"no configuration file {path}") from None
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path} is no TOML: {exc}") from None
-    except OSError as exc:
-        raise ConfigError(f"cannot read {path}: {exc.strerror}") from None
-    sections = content.pop("bucket", {})
-    if not isinstance(sections, dict) or not all(isinstance(section, dict) for section in sections.values()):
-        raise ConfigError(f"bucket in {path} must be sections: [bucket.NAME]")
-    found = _read_section(content, f"in {path}", mode)
-    for name, section in sections.items():  # all of them: a slip in another bucket's section is one as well
-        where = f"in [bucket.{name}] of {path}"
-        place = {key: section.pop(key) for key in ("prefix", "mountpoint") if key in section}
-        if not all(isinstance(value, str) for value in place.values()):
-            raise ConfigError(f"prefix and mountpoint {where} must be texts")
-        values = _read_section(section, where, mode)
-        if name == bucket:
-            found |= values | place
-    return found
-
-
-def _read_section(section: Mapping[str, object], where: str, mode: int) -> dict[str, object]:
-    values = _read_values(section, where)
-    for name in values:
-        if not _OPTIONS[name].in_files:
-            raise ConfigError(f"option {name} {where}: it makes no sense in a file")
-        if _OPTIONS[name].secret and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ConfigError(f"option {name} {where}: others can read that file. Make it private: chmod 600")
-    return values

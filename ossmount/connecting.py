@@ -1,32 +1,55 @@
-"""From options to a client: which service, who asks, and how; the same for a mount and for every command."""
+"""From options to a client: which service, who asks, and how; the same for a mount and for every command.
+
+Several endpoints are one bucket (`oss.cluster`): `open_bucket` opens either, so whoever uses a bucket need not know.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .oss.client import Client, ClientOptions
-from .oss.credentials import find_credentials
+from .oss.cluster import open_cluster
 from .oss.endpoints import Endpoint
+from .oss.finding import find_credentials
+from .oss.members import is_down
+from .oss.retry import RetryPolicy
+from .wire.errors import OSSError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
     from .config import Config
+    from .oss.bucket import Bucket
     from .oss.credentials import CredentialsProvider
 
+log = logging.getLogger(__name__)
 
-def endpoint_of(config: Config, text: str | None = None) -> Endpoint:
-    """Return the service that *config* means, or with *text* the one at that address.
+T = TypeVar("T")
+
+# Patience with one member of several is for those who have nobody else to ask.
+_IMPATIENT = RetryPolicy(attempts=2)
+
+
+def endpoints_of(config: Config) -> list[Endpoint]:
+    """Return the service that *config* means, at each place that holds the bucket.
 
     Raises:
         ValueError: there is none, or the options for it do not go together.
     """
-    return Endpoint.parse(
-        text or config.endpoint or "",
-        region=config.region or "",
-        internal=config.internal,
-        addressing=config.addressing,  # type: ignore[arg-type]  # the options table allows nothing else
-    )
+    return [
+        Endpoint.parse(
+            place,
+            region=config.region or "",
+            internal=config.internal,
+            addressing=config.addressing,  # type: ignore[arg-type]  # the options table allows nothing else
+        )
+        for place in config.endpoint or ("",)
+    ]
 
 
 def credentials_of(config: Config) -> CredentialsProvider:
@@ -39,6 +62,20 @@ def credentials_of(config: Config) -> CredentialsProvider:
         access_key_secret=config.access_key_secret or "",
         security_token=config.security_token or "",
         passwd_file=config.passwd_file,
+        ram_role=config.ram_role or "",
+        credentials_uri=config.credentials_uri or "",
+        credential_process=config.credential_process or "",
+        credentials_file=config.credentials_file,
+        profile=config.profile or "",
+        role_arn=config.role_arn or "",
+        role_session_name=config.role_session_name,
+        role_duration=int(config.role_duration),
+        external_id=config.external_id or "",
+        oidc_provider_arn=config.oidc_provider_arn or "",
+        oidc_token_file=config.oidc_token_file,
+        sts_endpoint=config.sts_endpoint or "",
+        region=config.region or "",
+        internal=config.internal,
     )
 
 
@@ -47,10 +84,52 @@ def client_options_of(config: Config) -> ClientOptions:
     return ClientOptions(signature=config.signature, concurrency=config.parallel)  # type: ignore[arg-type]
 
 
-def client_of(config: Config) -> Client:
-    """Return a client, to be used as an async context manager.
+async def ask_any(
+    config: Config, ask: Callable[[Client], Awaitable[T]], credentials: CredentialsProvider | None = None
+) -> T:
+    """Return what *ask* is told, which changes nothing, by a client of the first place where somebody answers.
 
     Raises:
-        ValueError: as `endpoint_of`, or the region is not known and the signature needs it.
+        ValueError: as `endpoints_of`, or the region is not known and the signature needs it.
+        OSSError: the answer is no, or there is none at all.
     """
-    return Client(endpoint_of(config), credentials_of(config), options=client_options_of(config))
+    *others, last = endpoints_of(config)
+    credentials = credentials or credentials_of(config)
+    options = client_options_of(config)
+    for endpoint in others:
+        try:
+            async with Client(endpoint, credentials, options=replace(options, retry=_IMPATIENT)) as client:
+                return await ask(client)
+        except OSSError as exc:
+            if not is_down(exc):
+                raise
+            log.warning("%s is down: %s", endpoint, exc)
+    async with Client(last, credentials, options=options) as client:
+        return await ask(client)
+
+
+@asynccontextmanager
+async def open_bucket(config: Config) -> AsyncIterator[Bucket]:
+    """Open the bucket of *config*: at one place, or at several as one.
+
+    Raises:
+        ValueError: as `ask_any`.
+    """
+    endpoints = endpoints_of(config)
+    options = client_options_of(config)
+    async with AsyncExitStack() as stack:
+        if len(endpoints) == 1:
+            client = Client(endpoints[0], credentials_of(config), options=options)
+            yield (await stack.enter_async_context(client)).bucket(config.bucket)
+            return
+        yield await stack.enter_async_context(
+            open_cluster(
+                endpoints,
+                credentials_of(config),
+                config.bucket,
+                schedule=config.schedule,  # type: ignore[arg-type]  # the options table allows nothing else
+                options=replace(options, retry=_IMPATIENT),
+                retry=RetryPolicy(),
+                steady=True,
+            )
+        )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .connecting import client_of
+from .connecting import open_bucket
 from .control import serve_control
 from .fs.filesystem import FileSystem
+from .fs.pictures import Pictures
 from .fs.properties import Properties
 from .fs.recovery import Recovery
 from .fs.rooms import Places, open_rooms
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .fuse.session import Session
-    from .oss.client import Client
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +41,7 @@ async def run(config: Config, *, ready: Callable[[], None]) -> None:
         OSSError: the bucket cannot be used.
         OSError: something of this machine is in the way.
     """
-    client = client_of(config)
-    async with client, trio.open_nursery() as services:
-        bucket = client.bucket(config.bucket)
+    async with open_bucket(config) as bucket, trio.open_nursery() as services:
         async with open_rooms(
             bucket,
             Places(state=config.state, cache=config.cache),
@@ -58,26 +56,29 @@ async def run(config: Config, *, ready: Callable[[], None]) -> None:
             cache_size=config.cache_size,
             nursery=services,
         ) as rooms:
-            filesystem = FileSystem(rooms, waits=config.commit == "close", read_only=config.read_only)
+            filesystem = FileSystem(
+                rooms,
+                waits=config.commit == "close",
+                read_only=config.read_only,
+                pictures=Pictures(rooms, memory=config.memory // 8, directory=config.cache) if config.images else None,
+            )
             await rooms.listing.fill(rooms.inodes.root, first_page_only=True)
             await Recovery(filesystem).run()
             async with trio.open_nursery() as workers:  # who use the log, and so end before it is closed
                 await workers.start(rooms.executor.run)
-                await _serve(config, filesystem, client, ready, workers)
+                await _serve(config, filesystem, ready, workers)
                 workers.cancel_scope.cancel()
         services.cancel_scope.cancel()
 
 
-async def _serve(
-    config: Config, filesystem: FileSystem, client: Client, ready: Callable[[], None], workers: trio.Nursery
-) -> None:
+async def _serve(config: Config, filesystem: FileSystem, ready: Callable[[], None], workers: trio.Nursery) -> None:
     """Answer the kernel until the mount is unmounted, then drain."""
-    bucket = client.bucket(config.bucket)
+    bucket = filesystem.rooms.bucket
 
     async def url_of(key: str) -> str:
         return await bucket.presign(key, expires=_URL_EXPIRES)
 
-    status = Status(filesystem, client, commit=config.commit, source=config.source)
+    status = Status(filesystem, commit=config.commit, source=config.source)
     operations = Operations(filesystem, Properties(filesystem, url_of=url_of))
     async with mounted(operations, config.mountpoint, config.source, _kernel_options(config)) as session:
         await workers.start(serve_control, config.control, status.handlers)

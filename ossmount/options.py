@@ -28,7 +28,7 @@ class Option:
 
     `parse` turns what was written (always a str on the command line and in the environment, a TOML value in a file)
     into the value and raises ValueError with the reason.  `environment` are further variables that are looked at when
-    `OSSMOUNT_<NAME>` is not set.
+    `OSSMOUNT_<NAME>` is not set.  One that *is_several* may be given several times, and its value is a tuple.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Option:
     short: str | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
+    is_several: bool = False
     environment: tuple[str, ...] = ()
     in_files: bool = True
 
@@ -80,6 +81,11 @@ def option(
 def text(metavar: str, explanation: str, **more: Any) -> Any:
     """An option that is a text, None when it is not given."""
     return option(parse_text, None, metavar, explanation, **more)
+
+
+def several(metavar: str, explanation: str, **more: Any) -> Any:
+    """An option that is any number of texts: given again and again, as a list in a file, or with `;` between them."""
+    return option(parse_several, (), metavar, explanation, is_several=True, **more)
 
 
 def path(metavar: str, explanation: str, **more: Any) -> Any:
@@ -126,6 +132,19 @@ def parse_text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("expected a text")
     return value
+
+
+def parse_several(value: object) -> tuple[str, ...]:
+    """Texts: a list of them, or one with `;` in between; each once."""
+    given = value if isinstance(value, list | tuple) else [value]
+    found = [part.strip() for each in given for part in parse_text(each).split(";")]
+    found = [part for part in found if part]
+    if not found:
+        raise ValueError("expected a text")
+    for part in found:
+        if found.count(part) > 1:
+            raise ValueError(f"{part} is there twice")
+    return tuple(found)
 
 
 def parse_path(value: object) -> Path:

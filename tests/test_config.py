@@ -110,7 +110,7 @@ def test_a_secret_in_a_file_that_others_can_read_is_refused(tmp_path: Path) -> N
 
 
 def test_unknown_variables_are_named_and_empty_ones_are_not_set() -> None:
-    assert compose({"OSSMOUNT_ENDPOINT": "", "PATH": "/bin"}).endpoint is None
+    assert compose({"OSSMOUNT_ENDPOINT": "", "PATH": "/bin"}).endpoint == ()
     with pytest.raises(ConfigError, match=r"unknown option memry in the environment \(OSSMOUNT_MEMRY\)"):
         compose({"OSSMOUNT_MEMRY": "1"})
     with pytest.raises(ConfigError, match=r"OSSMOUNT_TTL\): cannot use 'soon'"):
@@ -121,7 +121,7 @@ def test_the_variables_of_ossutil_say_region_and_endpoint_when_ours_do_not() -> 
     foreign = {"OSS_REGION": "cn-beijing", "OSS_ENDPOINT": "https://oss-cn-beijing.aliyuncs.com"}
 
     config = load("bucket", "/mnt/oss", environ=foreign, files=())
-    assert (config.region, config.endpoint) == ("cn-beijing", "https://oss-cn-beijing.aliyuncs.com")
+    assert (config.region, config.endpoint) == ("cn-beijing", ("https://oss-cn-beijing.aliyuncs.com",))
     assert compose(foreign).region == "cn-hangzhou"
 
 
@@ -131,6 +131,9 @@ def test_the_variables_of_ossutil_say_region_and_endpoint_when_ours_do_not() -> 
         ({"internal": True, "embedded": "/tmp/x"}, "exclude each other"),
         ({"access_key_id": "me"}, "go together"),
         ({"security_token": "t"}, "security_token needs"),
+        ({"role_arn": "a", "oidc_token_file": "/t"}, "oidc_provider_arn and oidc_token_file go together"),
+        ({"external_id": "x"}, "need role_arn"),
+        ({"role_arn": "a", "role_duration": "1m"}, "at least 15m"),
         ({"frobnicate": "x"}, "unknown option frobnicate on the command line"),
     ],
 )
@@ -225,3 +228,39 @@ def test_every_option_can_be_told_apart_and_explained() -> None:
         assert option.flag == "--" + option.name.replace("_", "-")
         assert option.variable == "OSSMOUNT_" + option.name.upper()
         assert option.is_flag == (option.metavar == ""), option.name
+
+
+def test_endpoints_may_be_several_in_every_form(tmp_path: Path) -> None:
+    both = ("http://a", "http://b")
+    file = write(tmp_path / "a.toml", 'endpoint = ["http://a", "http://b"]\nschedule = "masterSlave"\n')
+
+    config = compose(files=(file,))
+    assert (config.endpoint, config.schedule) == (both, "masterSlave")
+    assert compose({"OSSMOUNT_ENDPOINT": "http://a; http://b"}).endpoint == both
+    assert compose(endpoint=both).endpoint == both
+    for words in ("endpoint=http://a,endpoint=http://b", "endpoint=http://a;http://b,ro"):
+        given, _ = parse_mount_options(words)
+        assert compose(endpoint=given["endpoint"]).endpoint == both
+    assert compose({"OSSMOUNT_ENDPOINT": "http://c"}, (file,)).endpoint == ("http://c",)  # not a third one
+    with pytest.raises(ConfigError, match="option endpoint .*http://a is there twice"):
+        compose(endpoint=("http://a", "http://a"))
+
+
+def test_pending_changes_are_found_again_whatever_the_order_of_the_endpoints() -> None:
+    def state(*endpoints: str) -> Path:
+        return compose(endpoint=endpoints).state
+
+    assert state("http://a", "http://b") == state("http://b/", "http://a")
+    assert state("http://a") != state("http://a", "http://b") != state("http://b")
+    assert state("oss-cn-hangzhou.aliyuncs.com") == state(
+        "oss-cn-hangzhou-internal.aliyuncs.com", "oss-cn-hangzhou.aliyuncs.com"
+    )
+
+
+def test_who_asks_is_said_in_one_way_and_the_later_source_wins(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.toml", "access_key_id = 'me'\naccess_key_secret = 'hush'\n")
+
+    config = compose(files=(file,), ram_role="auto")
+    assert (config.access_key_id, config.access_key_secret, config.ram_role) == (None, None, "auto")
+    config = compose(files=(file,), role_arn="acs:ram::1:role/reader")
+    assert (config.access_key_id, config.role_arn) == ("me", "acs:ram::1:role/reader")

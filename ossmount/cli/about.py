@@ -28,7 +28,7 @@ _clear = click.option("--clear", is_flag=True, help="Remove all that is not set.
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@make("head", "ossmount object head oss://my-bucket/photo.jpg --json", many=True)
+@make("head", "ossmount object head oss://my-bucket/photo.jpg --json")
 @_named
 @version_option
 @_as_json
@@ -49,7 +49,6 @@ def head(connection: Connection, name: Name, version_id: str | None, as_json: bo
     "ossmount object meta oss://my-bucket/photo.jpg",
     "ossmount object meta oss://my-bucket/photo.jpg --set color=red --remove shape",
     "ossmount object meta oss://my-bucket/photo.jpg --header Cache-Control=no-cache",
-    many=True,
 )
 @_named
 @_set
@@ -86,7 +85,6 @@ def meta(
     "acl",
     "ossmount object acl oss://my-bucket/photo.jpg",
     "ossmount object acl oss://my-bucket/photo.jpg public-read",
-    many=True,
 )
 @_named
 @click.argument("acl", type=_ACLS, required=False)
@@ -108,7 +106,6 @@ def acl(connection: Connection, name: Name, acl: str | None) -> None:
     "tag",
     "ossmount object tag oss://my-bucket/photo.jpg",
     "ossmount object tag oss://my-bucket/photo.jpg --set project=x --remove draft",
-    many=True,
 )
 @_named
 @_set
@@ -143,7 +140,6 @@ def tag(
     "symlink",
     "ossmount object symlink oss://my-bucket/latest",
     "ossmount object symlink oss://my-bucket/latest releases/2.tar",
-    many=True,
 )
 @_named
 @click.argument("target", metavar="[KEY]", required=False)
@@ -250,7 +246,7 @@ def url(connection: Connection, name: Name, base: str) -> None:
     click.echo(connection.with_bucket(name.bucket, act))
 
 
-@make("restore", "ossmount object restore oss://my-bucket/old --days 3", many=True)
+@make("restore", "ossmount object restore oss://my-bucket/old --days 3")
 @_named
 @click.option("--days", type=click.IntRange(min=1), default=1, show_default=True, help="For how long it is readable.")
 @click.option("--tier", type=click.Choice(("Expedited", "Standard", "Bulk")), help="How fast, for cold archives.")

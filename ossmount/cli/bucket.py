@@ -60,19 +60,19 @@ def create(
 ) -> None:
     """Make a bucket in the region of the endpoint."""
 
-    async def act(client: Client) -> None:
-        await client.put_bucket(
-            name.bucket, acl=acl or "", storage_class=storage_class or "", data_redundancy_type=redundancy or ""
-        )
-
-    connection.with_client(act, name.bucket)
+    connection.with_bucket(
+        name.bucket,
+        lambda bucket: bucket.put_bucket(
+            acl=acl or "", storage_class=storage_class or "", data_redundancy_type=redundancy or ""
+        ),
+    )
 
 
 @connected(bucket, "rm", "ossmount bucket rm my-bucket")
 @_named
 def rm(connection: Connection, name: Name) -> None:
     """Remove a bucket, which must be empty."""
-    connection.with_client(lambda client: client.delete_bucket(name.bucket), name.bucket)
+    connection.with_bucket(name.bucket, lambda bucket: bucket.delete_bucket())
 
 
 @connected(bucket, "info", "ossmount bucket info my-bucket")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -20,7 +20,7 @@ from .console import Failure, WrongUsage
 from .running import one_line, run_async
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ..options import Option
     from ..oss import Bucket, Client
@@ -30,6 +30,7 @@ T = TypeVar("T")
 # Of the table of options, those that say which service and who asks.
 _ROWS = (
     "endpoint",
+    "schedule",
     "region",
     "internal",
     "addressing",
@@ -38,26 +39,43 @@ _ROWS = (
     "access_key_secret",
     "security_token",
     "passwd_file",
+    "ram_role",
+    "credentials_uri",
+    "credential_process",
+    "credentials_file",
+    "profile",
+    "role_arn",
+    "role_session_name",
+    "role_duration",
+    "external_id",
+    "oidc_provider_arn",
+    "oidc_token_file",
+    "sts_endpoint",
     "config",
 )
-_SCHEDULES = ("roundRobin", "masterSlave")
 
 
-def click_option(row: Option, *, multiple: bool = False) -> click.Option:
+def click_option(row: Option) -> click.Option:
     """Return *row* of the table in click's terms.  Values are parsed where those of files and environment are."""
     flags = [f"{row.flag}/--no-{row.flag[2:]}" if row.is_flag else row.flag]
     if row.short:
         flags = [row.short, row.flag]
     shown = f"  [default: {row.shown_default}]" if row.shown_default and not row.is_flag else ""
+    shown = "  Can be repeated." + shown if row.is_several else shown
     return click.Option(
         [*flags, row.name],
         is_flag=row.is_flag,
         default=None,
-        multiple=multiple,
+        multiple=row.is_several,
         type=bool if row.is_flag else str,
         metavar=None if row.is_flag else row.metavar,
         help=(row.help + shown).replace("`", ""),
     )
+
+
+def given_of(values: Mapping[str, object]) -> dict[str, object]:
+    """Return those of click's *values* that were given."""
+    return {name: value for name, value in values.items() if value is not None and value != ()}
 
 
 @dataclass(frozen=True)
@@ -65,49 +83,34 @@ class Connection:
     """The service that a command was told to ask; made by click out of the options of `connected`."""
 
     given: dict[str, object] = field(repr=False)  # secrets may be in it
-    endpoints: tuple[str, ...] = ()
-    schedule: str = "roundRobin"
 
     def config(self, bucket: str = "", *, anywhere: bool = False) -> Config:
         """Return all that was said about the connection; see `config.load_connection`.  Raises WrongUsage."""
-        endpoint = {"endpoint": self.endpoints[0]} if self.endpoints else {}
         try:
-            return configuration.load_connection(bucket, given={**self.given, **endpoint}, anywhere=anywhere)
+            return configuration.load_connection(bucket, given=self.given, anywhere=anywhere)
         except ConfigError as exc:
             raise WrongUsage(str(exc)) from None
 
-    def with_client(self, act: Callable[[Client], Awaitable[T]], bucket: str = "") -> T:
-        """Do *act* with a client; *bucket* is the one whose section of the files counts.  Raises Failure."""
-        config = self.config(bucket)
+    def with_client(self, act: Callable[[Client], Awaitable[T]]) -> T:
+        """Do *act*, which changes nothing, with a client of an endpoint that is alive.  Raises Failure."""
+        config = self.config()
 
         async def run() -> T:
-            from ..connecting import client_of
+            from ..connecting import ask_any
 
-            async with client_of(config) as client:
-                return await act(client)
+            return await ask_any(config, act)
 
         return run_async(run)
 
     def with_bucket(self, name: str, act: Callable[[Bucket], Awaitable[T]]) -> T:
         """Do *act* with the bucket called *name*; with several endpoints, with all of them as one.  Raises Failure."""
-        if len(self.endpoints) < 2:
-            return self.with_client(lambda client: act(client.bucket(name)), name)
         config = self.config(name)
 
         async def run() -> T:
-            from ..connecting import client_options_of, credentials_of, endpoint_of
-            from ..oss import RetryPolicy, open_cluster
+            from ..connecting import open_bucket
 
-            members = [endpoint_of(config, text) for text in self.endpoints]
-            options = replace(client_options_of(config), retry=RetryPolicy(attempts=2))
-            async with open_cluster(
-                members,
-                credentials_of(config),
-                name,
-                schedule=self.schedule,  # type: ignore[arg-type]  # click allows nothing else
-                options=options,
-            ) as cluster:
-                return await act(cluster)
+            async with open_bucket(config) as bucket:
+                return await act(bucket)
 
         return run_async(run)
 
@@ -155,7 +158,7 @@ class ServiceCommand(click.Command):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None:
-                (shared if parameter.name in (*_ROWS, "schedule") else own).append(record)
+                (shared if parameter.name in _ROWS else own).append(record)
         for title, rows in (("Options", own), ("Connection", shared)):
             if rows:
                 with formatter.section(title):
@@ -169,46 +172,32 @@ class ServiceCommand(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
-def connected(
-    group: click.Group, name: str, *examples: str, many: bool = False
-) -> Callable[[Callable[..., None]], ServiceCommand]:
-    """Make a command *name* of *group* that takes the options of the connection, as its first argument `Connection`.
-
-    *many* allows several endpoints, which are one bucket then.
-    """
+def connected(group: click.Group, name: str, *examples: str) -> Callable[[Callable[..., None]], ServiceCommand]:
+    """Make a command *name* of *group* that takes the options of the connection, as its first argument `Connection`."""
 
     def decorate(function: Callable[..., None]) -> ServiceCommand:
-        made = make(name, *examples, many=many)(function)
+        made = make(name, *examples)(function)
         group.add_command(made)
         return made
 
     return decorate
 
 
-def make(name: str, *examples: str, many: bool = False) -> Callable[[Callable[..., None]], ServiceCommand]:
-    """Make a command as `connected` does, of no group."""
-    rows = {row.name: row for row in configuration.options()}
+def make(name: str, *examples: str) -> Callable[[Callable[..., None]], ServiceCommand]:
+    """Make a command as `connected` does, of no group; an option that it has itself is its own."""
 
     def decorate(function: Callable[..., None]) -> ServiceCommand:
+        own = {parameter.name for parameter in getattr(function, "__click_params__", ())}
+        rows = [row for row in configuration.options() if row.name in _ROWS and row.name not in own]
+
         @functools.wraps(function)
-        def call(schedule: str = "roundRobin", **values: Any) -> None:
-            said = {row: values.pop(row) for row in _ROWS}
-            endpoints = said.pop("endpoint") or ()
-            given = {row: value for row, value in said.items() if value is not None}
-            function(Connection(given, (endpoints,) if isinstance(endpoints, str) else endpoints, schedule), **values)
+        def call(**values: Any) -> None:
+            said = {row.name: values.pop(row.name) for row in rows}
+            function(Connection(given_of(said)), **values)
 
         command = click.command(name, cls=ServiceCommand)(call)
         assert isinstance(command, ServiceCommand)
-        command.params += [click_option(rows[row], multiple=many and row == "endpoint") for row in _ROWS]
-        if many:
-            command.params.append(
-                click.Option(
-                    ["--schedule"],
-                    type=click.Choice(_SCHEDULES),
-                    default=_SCHEDULES[0],
-                    help="With several --endpoint, which one is read first: each in turn, or always the first.",
-                )
-            )
+        command.params += [click_option(row) for row in rows]
         command.examples = examples
         return command
 

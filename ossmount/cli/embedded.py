@@ -36,7 +36,7 @@ def embedded_server(config: Config) -> Iterator[Config]:
         address = private / "oss.sock"
         config = dataclasses.replace(
             config,
-            endpoint=f"unix://{address}",
+            endpoint=(f"unix://{address}",),
             region=config.region or "cn-hangzhou",
             access_key_id=_KEY,  # the socket's directory is what keeps others out
             access_key_secret=_KEY,

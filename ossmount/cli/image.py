@@ -50,12 +50,12 @@ def _with_pictures(
     config = connection.config(name.bucket)
 
     async def run() -> Any:
-        from ..connecting import client_of, client_options_of, credentials_of
+        from ..connecting import client_options_of, credentials_of, open_bucket
         from ..oss import ImageClient
 
         if host is None:
-            async with client_of(config) as client:
-                return await act(ImageClient(client.bucket(name.bucket)))
+            async with open_bucket(config) as bucket:
+                return await act(ImageClient(bucket))
         region = config.region or "cn-hangzhou"
         options = client_options_of(config)
         opened = ImageClient.open(host, name.bucket, credentials_of(config), region=region, options=options)

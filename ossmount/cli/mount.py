@@ -14,7 +14,7 @@ import click
 from .. import config as configuration
 from ..config import Config, ConfigError
 from ..control import NotRunning, find
-from .connection import click_option
+from .connection import click_option, given_of
 from .console import Failure, WrongUsage
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def mount_with(
 
 def check_service(config: Config) -> None:
     """The endpoint, the region and the addressing must make sense together.  Raises ConfigError."""
-    from ..connecting import endpoint_of
+    from ..connecting import endpoints_of
 
     if config.embedded is None:
         try:
-            endpoint_of(config)
+            endpoints_of(config)
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
 
@@ -147,7 +147,7 @@ def _click_options() -> list[click.Parameter]:
 
 
 def _mount(source: str, mountpoint: str | None, mount_options: tuple[str, ...], **given: Any) -> None:
-    mount_with(source, mountpoint, mount_options, {name: value for name, value in given.items() if value is not None})
+    mount_with(source, mountpoint, mount_options, given_of(given))
 
 
 mount = click.Command(

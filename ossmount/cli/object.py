@@ -18,7 +18,7 @@ from .transfer import forbid_option, meta_option, parallel_option, version_optio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..oss import Bucket, Client
+    from ..oss import Bucket
     from ..wire.models import ObjectSummary
     from ..wire.versions import ObjectVersion
 
@@ -30,7 +30,6 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     "ossmount object ls oss://my-bucket/photos/ -l",
     "ossmount object ls oss://my-bucket -r --json",
     "ossmount object ls oss://my-bucket/photo.jpg --versions",
-    many=True,
 )
 @click.argument("place", metavar="BUCKET[/PREFIX]", type=PLACE)
 @click.option("-l", "--long", is_flag=True, help="Times, sizes, storage classes and ETags, too.")
@@ -92,7 +91,6 @@ def _line(entry: ObjectSummary | ObjectVersion | str, *, long: bool) -> str:
     "rm",
     "ossmount object rm oss://my-bucket/photo.jpg",
     "ossmount object rm -r oss://my-bucket/photos",
-    many=True,
 )
 @click.argument("names", metavar="OBJECT...", type=PLACE, nargs=-1, required=True)
 @click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well.")
@@ -211,13 +209,12 @@ def cp(
         name = target if not target.key or target.key.endswith("/") else target._replace(key=f"{target.key}/")
     if recursive and source.bucket == name.bucket and (_is_below(name.key, source.key) or not source.key):
         raise click.UsageError(f"{name} is below {source}: that would be copied into itself")
-    copied = 0
+    copied: set[str] = set()
 
-    async def act(client: Client) -> None:
-        origin, bucket = client.bucket(source.bucket), client.bucket(name.bucket)
+    async def act(bucket: Bucket) -> None:
+        origin = bucket.client.bucket(source.bucket)
 
         async def copy(key: str, *, parts: int = 1) -> None:
-            nonlocal copied
             await bucket.copy(
                 name.key + key.removeprefix(source.key),
                 key,
@@ -226,7 +223,7 @@ def cp(
                 forbid_overwrite=forbid_overwrite,
                 parallel=parts,
             )
-            copied += 1
+            copied.add(key)
 
         if not recursive:
             await copy(source.key, parts=parallel)
@@ -239,13 +236,13 @@ def cp(
             await in_parallel([key for key in found if name.key + key.removeprefix(source.key)], copy, parallel)
 
     try:
-        connection.with_client(act, name.bucket)
+        connection.with_bucket(name.bucket, lambda bucket: bucket.everywhere("CopyObject", act))
     except Failure as exc:
         raise Failure(
-            f"{exc.format_message()} ({copied} objects were copied before)" if recursive else str(exc)
+            f"{exc.format_message()} ({len(copied)} objects were copied before)" if recursive else str(exc)
         ) from None
     if recursive:
-        click.echo(f"{copied} objects copied to {name}", err=True)
+        click.echo(f"{len(copied)} objects copied to {name}", err=True)
 
 
 # -- uploads -------------------------------------------------------------------------------------------------------

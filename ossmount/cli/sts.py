@@ -106,13 +106,12 @@ def whoami(connection: Connection, check: bool, as_json: bool) -> None:
     config = connection.config()
 
     async def run() -> dict[str, Any]:
-        from ..connecting import client_options_of, credentials_of, endpoint_of
-        from ..oss import Client
+        from ..connecting import ask_any, credentials_of, endpoints_of
         from ..oss import Chain
         from ..wire.errors import AccessDenied
 
         provider = credentials_of(config)
-        endpoint = endpoint_of(config)
+        endpoints = endpoints_of(config)
         found = await provider.get()
         source = provider.chosen if isinstance(provider, Chain) else provider
         facts: dict[str, Any] = {
@@ -120,17 +119,16 @@ def whoami(connection: Connection, check: bool, as_json: bool) -> None:
             "temporary": bool(found and found.security_token),
             "expiration": moment(found.expiration) if found else "",
             "source": repr(source),
-            "endpoint": str(endpoint),
-            "region": endpoint.region,
+            "endpoint": ", ".join(map(str, endpoints)),
+            "region": endpoints[0].region,
         }
         if check:
-            async with Client(endpoint, provider, options=client_options_of(config)) as client:
-                try:
-                    owner = (await client.list_buckets(max_keys=1)).owner
-                    facts |= {"owner_id": owner.id, "owner": owner.display_name}
-                except AccessDenied as exc:
-                    # Good enough: the key exists, and its signature was right.
-                    facts["owner"] = f"not told: {exc}"
+            try:
+                owner = (await ask_any(config, lambda client: client.list_buckets(max_keys=1), provider)).owner
+                facts |= {"owner_id": owner.id, "owner": owner.display_name}
+            except AccessDenied as exc:
+                # Good enough: the key exists, and its signature was right.
+                facts["owner"] = f"not told: {exc}"
         return facts
 
     facts = run_async(run)

@@ -172,7 +172,6 @@ async def _download(
     "ossmount object put photo.jpg oss://my-bucket/photos/",
     "ossmount object put big.iso oss://my-bucket/big.iso --parallel 8 --checkpoint big.checkpoint",
     "tar c . | ossmount object put - oss://my-bucket/backup.tar",
-    many=True,
 )
 @click.argument("file", metavar="FILE|-")
 @click.argument("target", metavar="OBJECT", type=PLACE)
@@ -250,7 +249,6 @@ def put(
     "append",
     "date | ossmount object append - oss://my-bucket/logs/today",
     "ossmount object append more.log oss://my-bucket/logs/today --position 1024",
-    many=True,
 )
 @click.argument("file", metavar="FILE|-")
 @click.argument("name", metavar="OBJECT", type=OBJECT)
@@ -317,7 +315,6 @@ def _range(text: str) -> tuple[int | None, int | None]:
     "ossmount object get oss://my-bucket/photos/photo.jpg .",
     "ossmount object get oss://my-bucket/backup.tar | tar t",
     "ossmount object get oss://my-bucket/log --range 0-1023",
-    many=True,
 )
 @click.argument("name", metavar="OBJECT", type=OBJECT)
 @click.argument("file", metavar="[FILE|-]", required=False)

@@ -25,16 +25,16 @@ from .client import Client, ClientOptions, ClientStatistics
 from .cluster import Cluster, PartialWriteFailed, open_cluster
 from .credentials import (
     Anonymous,
-    Chain,
     CredentialsProvider,
     EnvironmentCredentials,
     OssutilConfig,
     PasswordFile,
     StaticCredentials,
-    find_credentials,
 )
 from .endpoints import Addressing, Endpoint
+from .finding import Chain, find_credentials
 from .image import ImageClient
+from .profiles import Profile
 from .regions import REGIONS, Region, find_region
 from .retry import RetryPolicy
 from .sts import STS, sts_endpoint
@@ -82,6 +82,7 @@ __all__ = [
     "OssutilConfig",
     "PartialWriteFailed",
     "PasswordFile",
+    "Profile",
     "Referer",
     "Region",
     "RetryPolicy",

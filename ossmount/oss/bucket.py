@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..wire import buckets, listing, tagging
 from ..wire.models import DeleteResult
@@ -12,7 +12,7 @@ from .settings import Settings
 from .streaming import Streaming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ..wire.models import (
         BucketInfo,
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
         PartResult,
         UploadInfo,
     )
+    from .client import ClientStatistics
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Bucket(Streaming, Versions, Settings):
@@ -31,6 +34,33 @@ class Bucket(Streaming, Versions, Settings):
 
     def __repr__(self) -> str:
         return f"<Bucket {self.name!r} at {self.client.endpoint}>"
+
+    # -- as one of several, or all of them -------------------------------------------------------------------------
+
+    # Whether an append that failed can be tried again.
+    appends_well = True
+
+    @property
+    def members(self) -> tuple[Bucket, ...]:
+        """The buckets that this one stands for: itself, or those of a cluster."""
+        return (self,)
+
+    def is_alive(self, member: Bucket) -> bool:
+        """Return whether *member* answered when it was last asked, for all that is known."""
+        return True
+
+    async def everywhere(self, operation: str, act: Callable[[Bucket], Awaitable[T]]) -> list[T]:
+        """Let *act*, which is called *operation*, act on each of `members`; return the results in their order.
+
+        Raises:
+            PartialWriteFailed: some failed.
+            OSSError: all failed.
+        """
+        return [await act(self)]
+
+    def statistics(self) -> ClientStatistics:
+        """Return what its client has done so far."""
+        return self.client.statistics()
 
     # -- many objects ----------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -108,6 +108,18 @@ class ClientStatistics:
     in_flight: int
     waiting: int
     connections_opened: int
+
+    @classmethod
+    def sum(cls, several: Iterable[ClientStatistics]) -> ClientStatistics:
+        """Return what several clients have done together."""
+        listed = list(several)
+        totals: dict[str, Any] = {each.name: sum(getattr(one, each.name) for one in listed) for each in fields(cls)[2:]}
+        requests: Counter[str] = Counter()
+        errors: Counter[str] = Counter()
+        for one in listed:
+            requests.update(one.requests)
+            errors.update(one.errors)
+        return cls(requests=dict(requests), errors=dict(errors), **totals)
 
 
 class Client:

@@ -1,181 +1,76 @@
 """Several buckets with the same content as one: reads from one that is alive, writes to all.
 
 Theory of operation.  The members are buckets, each of a client with its own endpoint and credentials.  A `Cluster` is a
-`Bucket` too, so whatever works with one works with many.
+`Bucket` too, so whatever works with one works with many.  Who is asked, and what is a success, is in `oss.members`.
 
-A read goes to a member that is alive, chosen by *schedule*: the first in order (``masterSlave``) or each in turn
-(``roundRobin``).  When there is no answer, or the service fails (5xx), the member counts as down and the next one is
-asked; any other answer, such as NoSuchKey, is the answer.  When all have failed, the error of the last is raised.
+Writing again after a `PartialWriteFailed` repairs, also where a member has what was written already and so says no:
 
-A write goes to every member, down or not, all at once.  If all succeed, the first one's result is returned.  If all
-fail, the first one's error is raised.  If some fail, the members differ from now on, and that is never hidden:
-`PartialWriteFailed` names who has what.  It is transient if all failures were, so to try again is to repair.
+- with *forbid_overwrite*, FileAlreadyExists is a success where the object has the ETag that it got elsewhere;
+- AppendObject and CompleteMultipartUpload look whether they were carried out before.
 
-A member is alive until traffic or the probe of `run` says otherwise, and is alive again when either succeeds.  Each
-failure is told to *on_error*.
+Uploads in parts have an id for each member, joined into one; begun at some members only, they are given up again.  An
+upload that is gone at one member is gone, and given up at the others.  A listing tells the uploads of all, each with an
+id that is good at that member only.
 
-Uploads in parts have an id for each member, joined into one.  Parts and uploads are listed from the first member.
+What is a member's own: the time of the last change, version ids, and ETags of appendable or encrypted objects.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from ..wire.errors import NoSuchKey, OSSError, ServiceError, TransportError
+from ..wire.errors import (
+    FileAlreadyExists,
+    NoSuchKey,
+    NoSuchUpload,
+    OperationNotSupported,
+    OSSError,
+    PositionNotEqualToLength,
+    PreconditionFailed,
+)
 from .bucket import Bucket
 from .client import Client, ClientOptions
+from .members import ONE_ROUND, PROBE_EVERY, Members, OnError, PartialWriteFailed, Schedule, is_down
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from ..wire.models import ObjectHead, Parts
+    from ..wire.models import ListObjectsResult, ListPartsResult, ListUploadsResult, ObjectHead, Parts
     from .credentials import CredentialsProvider
     from .endpoints import Endpoint
+
+__all__ = ["READS", "WRITES", "Cluster", "PartialWriteFailed", "Schedule", "open_cluster"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Schedule = Literal["roundRobin", "masterSlave"]
-OnError = Callable[[Bucket, OSSError], object]
-
-# Looked for by the probe; that it is not there is as good an answer as any.
-PROBE_KEY = "._ossmount/alive"
-PROBE_EVERY = 10.0
 _SEPARATOR = "|"
+# Behind everything that a common prefix stands for.
+_LAST = "\U0010ffff"
 
 
-class PartialWriteFailed(OSSError):
-    """A write reached some members of a cluster and not others, which differ now.
-
-    *results* has for each member, in their order, its result or its error.
-    """
-
-    def __init__(self, operation: str, members: Sequence[Bucket], results: Sequence[object]) -> None:
-        self.results = tuple(results)
-        errors = [result for result in results if isinstance(result, OSSError)]
-        failed = "; ".join(
-            f"{member!r}: {result}"
-            for member, result in zip(members, results, strict=True)
-            if isinstance(result, OSSError)
-        )
-        super().__init__(f"{operation}: {len(errors)} of {len(members)} members failed: {failed}")
-        self.transient = all(error.transient for error in errors)
-
-
-class Cluster(Bucket):
+class Cluster(Members):
     """*members* as one bucket; `client` is the first one's.
+
+    A read goes to a member that is alive, chosen by *schedule*: the first in order (``masterSlave``) or each in turn
+    (``roundRobin``).  If it is *steady*, only `open_object` takes turns; what tells of objects is asked of the first
+    that is alive, so that their times do not change from one answer to the next.  When all are down, they are asked
+    again as *retry* says; by default, not.  Each failure is told to *on_error*.
 
     Raises:
         ValueError: there are no members, or no such schedule.
     """
 
-    def __init__(
-        self, members: Sequence[Bucket], *, schedule: Schedule = "roundRobin", on_error: OnError | None = None
-    ) -> None:
-        if not members:
-            raise ValueError("a cluster has at least 1 member")
-        if schedule not in get_args(Schedule):
-            raise ValueError(f"the schedule must be one of {', '.join(get_args(Schedule))}, not {schedule!r}")
-        super().__init__(members[0].client, members[0].name)
-        self.members = tuple(members)
-        self._schedule = schedule
-        self._on_error = on_error
-        self._alive = [True] * len(members)
-        self._turn = 0
-
-    def __repr__(self) -> str:
-        return f"<Cluster {list(self.members)!r} {self._schedule}>"
-
-    def is_alive(self, member: Bucket) -> bool:
-        """Return whether *member* answered when it was last asked."""
-        return self._alive[self.members.index(member)]
-
-    def choose_available(self) -> Bucket:
-        """Return the member that the next read would go to."""
-        return self.members[self._order()[0]]
-
-    def _order(self) -> list[int]:
-        """Return the members to ask, the first first: those alive by schedule, then those that are down."""
-        count = len(self.members)
-        first = self._turn if self._schedule == "roundRobin" else 0
-        turned = [(first + number) % count for number in range(count)]
-        # The turn is that of the living: one that is down does not double its neighbour's share.
-        living = [index for index in range(count) if self._alive[index]]
-        if self._schedule == "roundRobin" and living:
-            start = self._turn % len(living)
-            living = living[start:] + living[:start]
-        return living + [index for index in turned if not self._alive[index]]
-
-    # -- health ----------------------------------------------------------------------------------------------------
-
-    async def run(self, *, every: float = PROBE_EVERY) -> None:
-        """Probe every member each *every* seconds, for ever; start it in a nursery."""
-        while True:
-            await self.probe()
-            await trio.sleep(every)
-
-    async def probe(self) -> None:
-        """Ask every member for a sign of life."""
-        async with trio.open_nursery() as nursery:
-            for index in range(len(self.members)):
-                nursery.start_soon(self._probe, index)
-
-    async def _probe(self, index: int) -> None:
-        try:
-            await self.members[index].head_object(PROBE_KEY)
-        except NoSuchKey:
-            self._came(index)
-        except OSSError as exc:
-            self._failed(index, exc)
-        else:
-            self._came(index)
-
-    def _came(self, index: int) -> None:
-        if not self._alive[index]:
-            log.info("%r is alive again", self.members[index])
-            self._alive[index] = True
-
-    def _failed(self, index: int, error: OSSError) -> None:
-        if is_down(error):
-            if self._alive[index]:
-                log.warning("%r is down: %s", self.members[index], error)
-            self._alive[index] = False
-        else:
-            self._came(index)
-        if self._on_error is not None:
-            self._on_error(self.members[index], error)
-
-    # -- reads -----------------------------------------------------------------------------------------------------
-
-    async def _read(self, ask: Callable[[Bucket], Awaitable[T]]) -> T:
-        order = self._order()
-        self._turn += 1
-        for index in order[:-1]:
-            try:
-                result = await ask(self.members[index])
-            except OSSError as exc:
-                if not is_down(exc):
-                    self._came(index)
-                    raise
-                self._failed(index, exc)
-            else:
-                self._came(index)
-                return result
-        try:
-            result = await ask(self.members[order[-1]])
-        except OSSError as exc:
-            if is_down(exc):
-                self._failed(order[-1], exc)
-                exc.add_note("all members of the cluster are down")
-            raise
-        self._came(order[-1])
-        return result
+    # What is appended cannot be taken back, and each member has an ETag of its own for it.
+    appends_well = False
 
     @asynccontextmanager
     async def open_object(self, key: str, **options: Any) -> AsyncIterator[tuple[ObjectHead, AsyncIterator[bytes]]]:
@@ -187,35 +82,33 @@ class Cluster(Bucket):
         """Return the unsigned URL of *key* at a member that is alive; see `Bucket.object_url`."""
         return Bucket.object_url(self.choose_available(), key, base_url)
 
-    # -- writes ----------------------------------------------------------------------------------------------------
+    async def list_objects_v2(self, prefix: str = "", *, continuation_token: str = "", **options: Any) -> Any:
+        """Return a page of keys; see `Bucket.list_objects_v2`.
 
-    async def _write(self, operation: str, act: Callable[[int, Bucket], Awaitable[T]]) -> list[T]:
-        """Let *act* write to every member, and return the results in their order.
-
-        Raises:
-            PartialWriteFailed: some failed.
-            OSSError: all failed; the error of the first.
+        The next page is of the same member, and of another when that is down.
         """
-        results: list[Any] = [None] * len(self.members)
 
-        async def one(index: int) -> None:
+        async def ask(member: Bucket, **where: str) -> ListObjectsResult:
+            page = await member.list_objects_v2(prefix, **{**options, **where})
+            if not page.is_truncated:
+                return page
+            ends = [entry.key for entry in page.objects[-1:]] + [found + _LAST for found in page.prefixes[-1:]]
+            last = max(ends, key=lambda end: end.encode("utf-8", "surrogatepass"), default="")
+            token = json.dumps([self.members.index(member), page.next_marker, last])
+            return replace(page, next_marker=token)
+
+        if continuation_token:
+            index, token, last = json.loads(continuation_token)
             try:
-                results[index] = await act(index, self.members[index])
+                return await ask(self.members[index], continuation_token=token)
             except OSSError as exc:
-                results[index] = exc
+                if not is_down(exc):
+                    raise
                 self._failed(index, exc)
-            else:
-                self._came(index)
+            options["start_after"] = last
+        return await self._read(ask, in_turn=not self._steady)
 
-        async with trio.open_nursery() as nursery:
-            for index in range(len(self.members)):
-                nursery.start_soon(one, index)
-        errors = [result for result in results if isinstance(result, OSSError)]
-        if not errors:
-            return results
-        if len(errors) == len(results):
-            raise errors[0]
-        raise PartialWriteFailed(operation, self.members, results)
+    # -- writes ----------------------------------------------------------------------------------------------------
 
     async def put_object(self, key: str, body: Any, **options: Any) -> Any:
         """Make *key* of *body* on every member; see `Bucket.put_object`.
@@ -225,59 +118,205 @@ class Cluster(Bucket):
         """
         if isinstance(body, AsyncIterable) and isinstance(body, AsyncIterator) and len(self.members) > 1:
             raise ValueError("a stream that can be read once only cannot be written to several members")
-        results = await self._write("PutObject", lambda _, member: member.put_object(key, body, **options))
+        results = await self._write(
+            "PutObject", lambda _, member: member.put_object(key, body, **options), settle=_settle(key, options)
+        )
+        return results[0]
+
+    async def append_object(self, key: str, position: int, body: Any, **options: Any) -> Any:
+        """Append *body* on every member where that was not done before; see `Bucket.append_object`."""
+        refusals: list[OSSError] = []
+
+        async def act(_: int, member: Bucket) -> Any:
+            try:
+                return await member.append_object(key, position, body, **options)
+            except PositionNotEqualToLength as exc:
+                found = await member.find_appended(key, position, body, crc64=options.get("crc64"))
+                if found is None:
+                    raise
+                refusals.append(exc)
+                return found
+
+        results = await self._write("AppendObject", act)
+        if len(refusals) == len(results):
+            raise refusals[0]
         return results[0]
 
     async def initiate_multipart_upload(self, key: str, **options: Any) -> str:
         """Begin an upload on every member; see `Bucket.initiate_multipart_upload`."""
-        ids = await self._write(
-            "InitiateMultipartUpload", lambda _, member: member.initiate_multipart_upload(key, **options)
-        )
+        try:
+            ids = await self._write(
+                "InitiateMultipartUpload", lambda _, member: member.initiate_multipart_upload(key, **options)
+            )
+        except PartialWriteFailed as exc:
+            # Whoever tries again begins anew.
+            for member, upload_id in zip(self.members, exc.results, strict=True):
+                if isinstance(upload_id, str):
+                    await _give_up(member, key, upload_id)
+            raise
         return _SEPARATOR.join(ids)
 
-    async def list_parts(self, key: str, upload_id: str, **options: Any) -> Any:
-        """Return a page of the parts that the first member has; see `Bucket.list_parts`."""
-        return await self.members[0].list_parts(key, _ids(upload_id)[0], **options)
+    async def list_parts(self, key: str, upload_id: str, **options: Any) -> ListPartsResult:
+        """Return a page of the parts that a member has of an upload; see `Bucket.list_parts`."""
+        ids = self._ids(upload_id)
+        failure: OSSError | None = None
+        for index in (index for index in self._order(in_turn=False) if index in ids):
+            try:
+                return await self.members[index].list_parts(key, ids[index], **options)
+            except OSSError as exc:
+                if not is_down(exc):
+                    raise
+                self._failed(index, exc)
+                failure = exc
+        raise failure or NoSuchUpload(details={"UploadId": upload_id})
 
-    async def list_multipart_uploads(self, prefix: str = "", **options: Any) -> Any:
-        """Return a page of the uploads of the first member, whose ids are only its own."""
-        return await self.members[0].list_multipart_uploads(prefix, **options)
+    async def list_multipart_uploads(
+        self, prefix: str = "", *, upload_id_marker: str = "", **options: Any
+    ) -> ListUploadsResult:
+        """Return a page of the uploads of one member after the other; see `Bucket.list_multipart_uploads`."""
+        place, _, marker = upload_id_marker.partition(_SEPARATOR)
+        index = int(place or "0")
+        page = await self.members[index].list_multipart_uploads(prefix, upload_id_marker=marker, **options)
+        uploads = tuple(
+            replace(each, upload_id=_SEPARATOR * index + each.upload_id + _SEPARATOR * (len(self.members) - 1 - index))
+            for each in page.uploads
+        )
+        if page.is_truncated:
+            following = page.next_key_marker, f"{index}{_SEPARATOR}{page.next_upload_id_marker}"
+        else:
+            following = "", f"{index + 1}{_SEPARATOR}"
+        return replace(
+            page,
+            uploads=uploads,
+            is_truncated=page.is_truncated or index + 1 < len(self.members),
+            next_key_marker=following[0],
+            next_upload_id_marker=following[1],
+        )
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Any) -> Any:
         """Send a part to every member; see `Bucket.upload_part`."""
-        ids = _ids(upload_id)
-        return (
-            await self._write(
-                "UploadPart", lambda index, member: member.upload_part(key, _at(ids, index), number, body)
-            )
-        )[0]
+        return await self._of_upload(
+            "UploadPart", key, upload_id, lambda member, own: member.upload_part(key, own, number, body)
+        )
 
     async def upload_part_copy(self, key: str, upload_id: str, number: int, source_key: str, **options: Any) -> Any:
-        """Make a part of another object on every member; see `Bucket.upload_part_copy`."""
-        ids = _ids(upload_id)
-        return (
-            await self._write(
-                "UploadPartCopy",
-                lambda index, member: member.upload_part_copy(key, _at(ids, index), number, source_key, **options),
-            )
-        )[0]
+        """Make a part of another object on every member; see `Bucket.upload_part_copy`.
 
-    async def complete_multipart_upload(self, key: str, upload_id: str, parts: Parts, **options: Any) -> Any:
-        """Make the object of its parts on every member; see `Bucket.complete_multipart_upload`."""
-        ids = _ids(upload_id)
-        return (
-            await self._write(
-                "CompleteMultipartUpload",
-                lambda index, member: member.complete_multipart_upload(key, _at(ids, index), parts, **options),
+        Raises:
+            OperationNotSupported: some have the source and others do not.
+        """
+        try:
+            return await self._of_upload(
+                "UploadPartCopy",
+                key,
+                upload_id,
+                lambda member, own: member.upload_part_copy(key, own, number, source_key, **options),
             )
-        )[0]
+        except PartialWriteFailed as exc:
+            if all(isinstance(each, PreconditionFailed | NoSuchKey) for each in _errors(exc)):
+                raise OperationNotSupported(f"not all members have that version of the source: {exc}") from exc
+            raise
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Parts, *, crc64: int | None = None, **options: Any
+    ) -> Any:
+        """Make the object of its parts on every member where that was not done before; see
+        `Bucket.complete_multipart_upload`.
+        """
+
+        async def act(member: Bucket, own: str) -> Any:
+            try:
+                return await member.complete_multipart_upload(key, own, parts, crc64=crc64, **options)
+            except NoSuchUpload:
+                found = await member.find_completed(key, own, parts, crc64)
+                if found is None:
+                    raise
+                return found
+
+        return await self._of_upload("CompleteMultipartUpload", key, upload_id, act, settle=_settle(key, options))
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
-        """Give an upload up on every member; see `Bucket.abort_multipart_upload`."""
-        ids = _ids(upload_id)
+        """Give an upload up on every member where there is one; see `Bucket.abort_multipart_upload`."""
+        ids = self._ids(upload_id)
+
+        async def settle(_member: Bucket, error: OSSError, _result: object) -> bool:
+            return isinstance(error, NoSuchUpload)
+
         await self._write(
-            "AbortMultipartUpload", lambda index, member: member.abort_multipart_upload(key, _at(ids, index))
+            "AbortMultipartUpload",
+            lambda index, member: member.abort_multipart_upload(key, ids[index]),
+            at=ids,
+            settle=settle,
         )
+
+    async def _of_upload(
+        self,
+        operation: str,
+        key: str,
+        upload_id: str,
+        act: Callable[[Bucket, str], Awaitable[T]],
+        settle: Callable[[Bucket, OSSError, Any], Awaitable[bool]] | None = None,
+    ) -> T:
+        """Let *act* do something to an upload on every member, by its id there.
+
+        Raises:
+            NoSuchUpload: it is gone at one member or more.
+        """
+        ids = self._ids(upload_id)
+        try:
+            results: list[T] = await self._write(
+                operation, lambda index, member: act(member, ids[index]), at=ids, settle=settle
+            )
+            return results[0]
+        except PartialWriteFailed as exc:
+            gone = next((each for each in _errors(exc) if isinstance(each, NoSuchUpload)), None)
+            if gone is None:
+                raise
+            for index, own in ids.items():
+                await _give_up(self.members[index], key, own)
+            raise gone from exc
+
+    def _ids(self, upload_id: str) -> dict[int, str]:
+        """Split an id into those of the members that have one."""
+        parts = upload_id.split(_SEPARATOR)
+        if len(parts) == 1:
+            # It is of one member, who knows which; nobody else has it.
+            parts *= len(self.members)
+        if len(parts) != len(self.members):
+            raise NoSuchUpload(details={"UploadId": upload_id})
+        return {index: part for index, part in enumerate(parts) if part}
+
+
+def _errors(partial: PartialWriteFailed) -> list[OSSError]:
+    return [each for each in partial.results if isinstance(each, OSSError)]
+
+
+async def _give_up(member: Bucket, key: str, upload_id: str) -> None:
+    """Abort an upload that is no good any more; whatever is in the way."""
+    with suppress(NoSuchUpload):
+        try:
+            await member.abort_multipart_upload(key, upload_id)
+        except NoSuchUpload:
+            raise
+        except OSSError as exc:
+            log.warning("the upload %s of %s is left behind at %r: %s", upload_id, key, member, exc)
+
+
+def _settle(key: str, options: dict[str, Any]) -> Callable[[Bucket, OSSError, Any], Awaitable[bool]] | None:
+    """Return how to tell that what must not be overwritten is what an earlier try has written."""
+    if not options.get("forbid_overwrite"):
+        return None
+
+    async def settle(member: Bucket, error: OSSError, made: Any) -> bool:
+        if not isinstance(error, FileAlreadyExists):
+            return False
+        try:
+            found = await member.get_object_meta(key)
+        except OSSError:
+            return False
+        return bool(found.etag == made.etag)
+
+    return settle
 
 
 @asynccontextmanager
@@ -287,6 +326,8 @@ async def open_cluster(
     bucket: str,
     *,
     schedule: Schedule = "roundRobin",
+    steady: bool = False,
+    retry: RetryPolicy = ONE_ROUND,
     on_error: OnError | None = None,
     options: ClientOptions | None = None,
     probe_every: float = PROBE_EVERY,
@@ -294,7 +335,7 @@ async def open_cluster(
     """Open a cluster of the bucket called *bucket* at each of *endpoints*, and probe them as long as it is open.
 
     *credentials* are for all, or for one endpoint each.  Without *options* a member is tried twice before the next one
-    is: patience is for those who have nobody else to ask.
+    is: patience is for those who have nobody else to ask.  For the rest see `Cluster`.
 
     Raises:
         ValueError: there are no endpoints, or the bucket can have no such name.
@@ -306,7 +347,7 @@ async def open_cluster(
         for endpoint, provider in zip(endpoints, providers, strict=True):
             client = await stack.enter_async_context(Client(endpoint, provider, options=options))
             members.append(client.bucket(bucket))
-        cluster = Cluster(members, schedule=schedule, on_error=on_error)
+        cluster = Cluster(members, schedule=schedule, steady=steady, retry=retry, on_error=on_error)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(cluster.run, every=probe_every))
             try:
@@ -315,27 +356,12 @@ async def open_cluster(
                 nursery.cancel_scope.cancel()
 
 
-def is_down(error: OSSError) -> bool:
-    """Return whether *error* tells that there is nobody, or nobody well, at the other end."""
-    if isinstance(error, ServiceError):
-        return error.status >= 500
-    return isinstance(error, TransportError)
-
-
-def _ids(upload_id: str) -> list[str]:
-    return upload_id.split(_SEPARATOR)
-
-
-def _at(ids: list[str], index: int) -> str:
-    # A single id is one that a member's list gave.
-    return ids[index] if index < len(ids) else ids[0]
-
-
 def _reading(name: str) -> Any:
     original = getattr(Bucket, name)
 
     async def method(self: Cluster, *args: Any, **options: Any) -> Any:
-        return await self._read(lambda member: getattr(member, name)(*args, **options))
+        in_turn = not (self._steady or name in _OWN)
+        return await self._read(lambda member: getattr(member, name)(*args, **options), in_turn=in_turn)
 
     method.__name__, method.__doc__ = name, original.__doc__
     return method
@@ -345,7 +371,9 @@ def _writing(name: str) -> Any:
     original = getattr(Bucket, name)
 
     async def method(self: Cluster, *args: Any, **options: Any) -> Any:
-        return (await self._write(name, lambda _, member: getattr(member, name)(*args, **options)))[0]
+        settle = _settle(args[0], options) if args else None
+        results = await self._write(name, lambda _, member: getattr(member, name)(*args, **options), settle=settle)
+        return results[0]
 
     method.__name__, method.__doc__ = name, original.__doc__
     return method
@@ -360,8 +388,9 @@ READS = (
     "get_object_acl",
     "get_object_tagging",
     "list_objects",
-    "list_objects_v2",
     "list_object_versions",
+    "find_appended",
+    "find_completed",
     "presign",
     "get_bucket_info",
     "get_bucket_location",
@@ -373,8 +402,9 @@ READS = (
     "list_styles",
     "options_object",
 )
+# Goes on where the page before ended, by marks that are a member's own.
+_OWN = frozenset({"list_object_versions"})
 WRITES = (
-    "append_object",
     "delete_object",
     "delete_multiple_objects",
     "delete_multiple_versions",

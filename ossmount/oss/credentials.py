@@ -1,7 +1,7 @@
-"""Where credentials come from: options, the environment, the files of ossfs and ossutil, or the first that has any.
+"""Credentials that lie somewhere: in options, in the environment, in the files of ossfs and ossutil.
 
-Files are read when they are first needed, and again when the service says that a token has expired: a program may
-write new temporary credentials into them at any time.  What cannot be used says why, and never shows a secret.
+Files are read when they are first needed, and again when the service refuses what was in them: a program may write new
+credentials into them at any time.  What cannot be used says why, and never shows a secret.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..wire.credentials import Credentials
 from ..wire.errors import CredentialsError
-from .temporary import temporary_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,9 @@ class _Found:
     async def get(self, *, refresh: bool = False) -> Credentials | None:
         """Return what was found, see `CredentialsProvider`."""
         if self._credentials is None or refresh:
-            self._credentials = self.find()
+            had, self._credentials = self._credentials, self.find()
+            if had is not None and had != self._credentials:
+                log.info("%r: other credentials are there now: %s", self, self._credentials.access_key_id)
         return self._credentials
 
     def find(self) -> Credentials:
@@ -141,7 +142,7 @@ class PasswordFile(_Found):
             CredentialsError: no such file or line, or the file may be read by others.
         """
         general: Credentials | None = None
-        for number, line in enumerate(_read_private(self._path).splitlines(), 1):
+        for number, line in enumerate(read_private(self._path).splitlines(), 1):
             line = line.strip()
             if not line or line.startswith("#"):
                 continue
@@ -176,7 +177,7 @@ class OssutilConfig(_Found):
         Raises:
             CredentialsError: no such file or pair, or the file may be read by others.
         """
-        text = _read_private(self._path)
+        text = read_private(self._path)
         parser = configparser.RawConfigParser(strict=False, default_section="")
         try:
             parser.read_string(text)
@@ -193,73 +194,7 @@ class OssutilConfig(_Found):
         raise CredentialsError(f"{self._path}: no accessKeyID and accessKeySecret in it")
 
 
-class Chain:
-    """The first of several providers that has credentials."""
-
-    def __init__(self, providers: Sequence[CredentialsProvider]) -> None:
-        self._providers = providers
-        self._chosen: CredentialsProvider | None = None
-
-    def __repr__(self) -> str:
-        return f"Chain({list(self._providers)!r})"
-
-    @property
-    def chosen(self) -> CredentialsProvider | None:
-        """The provider that had credentials, once they were asked for."""
-        return self._chosen
-
-    async def get(self, *, refresh: bool = False) -> Credentials | None:
-        """Return the first credentials there are, from then on always from the same place.
-
-        Raises:
-            CredentialsError: there are none; the message names everything that was tried.
-        """
-        if self._chosen is not None:
-            return await self._chosen.get(refresh=refresh)
-        tried = []
-        for provider in self._providers:
-            try:
-                credentials = await provider.get(refresh=refresh)
-            except CredentialsError as exc:
-                tried.append(str(exc))
-            else:
-                self._chosen = provider
-                log.debug("credentials from %r", provider)
-                return credentials
-        raise CredentialsError("no credentials found; tried " + "; ".join(tried))
-
-
-def find_credentials(
-    *,
-    environ: Mapping[str, str],
-    home: Path,
-    bucket: str = "",
-    access_key_id: str = "",
-    access_key_secret: str = "",
-    security_token: str = "",
-    passwd_file: Path | None = None,
-) -> CredentialsProvider:
-    """Return where credentials are looked for: what is given explicitly, and only if nothing is, the usual places.
-
-    These are the environment and what it names (an OIDC token, a RAM role, a credentials URI), ``~/.passwd-ossfs``,
-    ``/etc/passwd-ossfs`` and ``~/.ossutilconfig``.
-    """
-    if access_key_id or access_key_secret:
-        return StaticCredentials(access_key_id, access_key_secret, security_token)
-    if passwd_file is not None:
-        return PasswordFile(passwd_file, bucket)
-    return Chain(
-        [
-            EnvironmentCredentials(environ),
-            *temporary_credentials(environ, home),
-            PasswordFile(home / ".passwd-ossfs", bucket),
-            PasswordFile(home.joinpath("/etc/passwd-ossfs"), bucket),
-            OssutilConfig(home / ".ossutilconfig"),
-        ]
-    )
-
-
-def _read_private(path: Path) -> str:
+def read_private(path: Path) -> str:
     """Read a file that holds secrets, and refuse one that others can read.
 
     Raises:

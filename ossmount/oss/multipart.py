@@ -192,7 +192,7 @@ class Uploads(Objects):
                 if not exc.transient or did_nothing(exc):
                     raise
                 log.warning("it is not known whether %s/%s was completed, looking: %s", self.name, key, exc)
-                found = await self._find_completed(key, upload_id, parts, crc64)
+                found = await self.find_completed(key, upload_id, parts, crc64)
                 if found is not None:
                     result = found
                 else:
@@ -202,10 +202,10 @@ class Uploads(Objects):
                 _check_final(result.crc64, crc64, f"{self.name}/{key}")
             return result
 
-    async def _find_completed(
+    async def find_completed(
         self, key: str, upload_id: str, parts: Sequence[PartResult], crc64: int | None
     ) -> CompleteResult | None:
-        """Return what an upload has become, or None when it is still under way.
+        """Return what an upload of *parts* has become, or None when it is still under way.
 
         Raises:
             NoSuchUpload: it is gone, and the object is another.
@@ -260,7 +260,10 @@ class Uploads(Objects):
                     raise
                 doubt = exc
                 log.warning("it is not known whether %s/%s was appended to, looking: %s", self.name, key, exc)
-                found = await self._find_appended(key, position, size, ours, whole, exc)
+                try:
+                    found = await self.find_appended(key, position, body, crc64=crc64)
+                except PositionNotEqualToLength:
+                    raise exc from None
                 if found is None:
                     await self._pause(exc, attempt)
                     continue
@@ -269,32 +272,35 @@ class Uploads(Objects):
                 _check_final(result.crc64, whole, f"{self.name}/{key}")
             return result
 
-    async def _find_appended(
-        self, key: str, position: int, size: int, ours: int, whole: int | None, doubt: OSSError
+    async def find_appended(
+        self, key: str, position: int, body: Buffer, *, crc64: int | None = None
     ) -> AppendResult | None:
-        """Return the result of an append that got through, or None when it did not.
+        """Return the result of an append of *body* that got through, or None when the object is as before.
 
         Raises:
-            OSSError: *doubt*, when the object is neither as before nor as after.
+            PositionNotEqualToLength: it is neither as before nor as after.
         """
         try:
             head = await self.head_object(key)
         except NoSuchKey:
             if position == 0:
                 return None
-            raise doubt from None
+            raise PositionNotEqualToLength(details={"Key": key}) from None
         length = head.size if head.next_append_position is None else head.next_append_position
         if length == position:
             return None
-        if length != position + size:
-            raise doubt
-        if whole is None or head.crc64 is None:
-            _, tail = await self.get_object(key, start=position, stop=length, if_match=head.etag)
-            same = await crc64_of(tail) == ours
-        else:
-            same = head.crc64 == whole
+        size = memoryview(body).nbytes
+        same = False
+        if length == position + size:
+            ours = await crc64_of(body)
+            before = 0 if position == 0 else crc64
+            if before is None or head.crc64 is None:
+                _, tail = await self.get_object(key, start=position, stop=length, if_match=head.etag)
+                same = await crc64_of(tail) == ours
+            else:
+                same = head.crc64 == crc64_combine(before, ours, size)
         if not same:
-            raise doubt
+            raise PositionNotEqualToLength(details={"Key": key})
         return AppendResult(length, head.crc64, head.etag, head.last_modified, head.request_id)
 
     async def _pause(self, error: OSSError, attempt: int) -> None:

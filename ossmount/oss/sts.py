@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ..wire import sts
-from ..wire.errors import BrokenResponse, CredentialsError
+from ..wire.errors import BrokenResponse, CredentialsError, ServiceError
 from .fetching import fetch
 
 if TYPE_CHECKING:
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ..wire.credentials import Credentials
     from ..wire.sts import AssumedRole
     from .credentials import CredentialsProvider
 
 ENDPOINT = "https://sts.aliyuncs.com"
+# What is said of credentials that are gone, or have been replaced; there is more behind a dot.
+_REFUSED = ("InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch")
 
 
 def sts_endpoint(region: str = "", *, vpc: bool = False) -> str:
@@ -73,11 +76,21 @@ class STS:
         """
         parameters = sts.assume_role(role_arn, session_name, duration=duration, policy=policy, external_id=external_id)
         credentials = await self._credentials.get() if self._credentials is not None else None
-        if credentials is None:
+        if self._credentials is None or credentials is None:
             raise CredentialsError("AssumeRole must be signed, and there are no credentials")
-        return await self._call(
-            sts.signed(parameters, credentials, now=self._clock(), nonce=self._nonce(), method="POST")
-        )
+        try:
+            return await self._signed(parameters, credentials)
+        except ServiceError as exc:
+            if not exc.code.startswith(_REFUSED):
+                raise
+            others = await self._credentials.get(refresh=True)
+            if others is None or others == credentials:
+                raise
+            return await self._signed(parameters, others)
+
+    async def _signed(self, parameters: Mapping[str, str], credentials: Credentials) -> AssumedRole:
+        signed = sts.signed(parameters, credentials, now=self._clock(), nonce=self._nonce(), method="POST")
+        return await self._call(signed)
 
     async def assume_role_with_oidc(
         self,

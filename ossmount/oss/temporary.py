@@ -1,8 +1,10 @@
 """Credentials that expire, and where to get others in time.
 
-Theory of operation.  A `Temporary` provider fetches once, whoever asks: others wait for that fetch, or, while what they
-have is still valid, do not wait at all.  It fetches again when a fifth of the lifetime is left, so that a service that
-is away for minutes is not noticed; if that fails, the old ones are used until they really expire.
+Theory of operation.  A `Temporary` provider fetches once, whoever asks: others wait for that fetch and share what came
+of it, or, while what they have is still valid, do not wait at all.  It fetches again when a fifth of the lifetime is
+left, so that a service that is away for minutes is not noticed; if that fails, the old ones are used until they really
+expire.  What the service refuses is replaced at once; if that is refused as well, the source is not to blame and is
+left alone for a moment.
 
 Source: "Credentials chain" of the Alibaba Cloud SDKs; ECS user guide, "Instance metadata".
 """
@@ -10,6 +12,7 @@ Source: "Credentials chain" of the Alibaba Cloud SDKs; ECS user guide, "Instance
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,7 +22,6 @@ import trio
 from ..wire.errors import CredentialsError, OSSError
 from ..wire.sts import METADATA, TOKEN, TOKEN_TTL, parse_credentials
 from .fetching import fetch
-from .sts import STS, sts_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from ..wire.credentials import Credentials
     from ..wire.message import Response
+    from .sts import STS
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,9 @@ _EARLY = 0.2
 _PATIENCE = 60.0
 # What is left of the lifetime when credentials are not used any more: a request takes time, and clocks differ.
 _MARGIN = 10.0
+# What replaced refused credentials is used for so long, in seconds, even if it is refused, too.
+_AGAIN = 5.0
+_ROLE_URL = re.compile("/meta-data/ram/security-credentials/?", re.IGNORECASE)
 _TOKEN_SECONDS = "21600"  # noqa: S105
 
 
@@ -48,7 +54,10 @@ class Temporary:
         self._clock = clock
         self._lock = trio.Lock()
         self._credentials: Credentials | None = None
+        self._failure: CredentialsError | None = None
+        self._fetches = 0
         self._fetched = 0.0
+        self._replaced = float("-inf")
         self._not_before = 0.0
 
     async def get(self, *, refresh: bool = False) -> Credentials | None:
@@ -64,24 +73,38 @@ class Temporary:
                 return had
             if valid and (self._lock.locked() or self._clock() < self._not_before):
                 return had
+        elif valid and self._clock() - self._replaced < _AGAIN:
+            return had
+        seen = self._fetches
         async with self._lock:
-            if self._credentials is not had:
-                # Somebody else fetched them while we waited.
+            if self._fetches == seen:
+                await self._renew(replacing=refresh)
+            # Else somebody else did while we waited.
+            if self._failure is None:
                 return self._credentials
-            try:
-                credentials = await self.fetch()
-            except (OSSError, OSError, ValueError) as exc:
-                if had is not None and valid and not refresh:
-                    self._not_before = self._clock() + _PATIENCE
-                    log.warning("%r: no new credentials, using the old ones for %.0f s: %s", self, self._left(had), exc)
-                    return had
-                if isinstance(exc, CredentialsError):
-                    raise
-                raise CredentialsError(f"{self!r}: {exc}") from exc
+            if had is not None and valid and not refresh:
+                self._not_before = self._clock() + _PATIENCE
+                log.warning("no new credentials, using the old ones for %.0f s: %s", self._left(had), self._failure)
+                return had
+            raise CredentialsError(str(self._failure)) from self._failure
+
+    async def _renew(self, *, replacing: bool) -> None:
+        """Fetch, and note what came of it."""
+        had = self._credentials
+        try:
+            credentials = await self.fetch()
             if self._left(credentials) <= 0:
                 raise CredentialsError(f"{self!r}: it gave credentials that have expired")
+        except (OSSError, OSError, ValueError) as exc:
+            self._failure = exc if isinstance(exc, CredentialsError) else CredentialsError(f"{self!r}: {exc}")
+        else:
+            self._failure = None
             self._credentials, self._fetched = credentials, self._clock()
-            return credentials
+            if replacing:
+                self._replaced = self._fetched
+            if had is not None:
+                log.info("%r: new credentials for the next %.0f s", self, self._left(credentials))
+        self._fetches += 1
 
     async def fetch(self) -> Credentials:
         """Get new credentials.
@@ -104,7 +127,8 @@ class Temporary:
 class EcsRamRole(Temporary):
     """The role of the ECS instance this runs on, from its metadata service.
 
-    Without *role* the service is asked for its name.  It is asked with a token (version 2); where that is not served,
+    Without *role* the service is asked for its name.  *role* may also be the whole URL of its credentials, as ossfs has
+    it.  It is asked with a token (version 2); where that is not served,
     without (version 1), unless *v1* forbids it.
     """
 
@@ -119,7 +143,14 @@ class EcsRamRole(Temporary):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(clock=clock)
-        self._role = role
+        if "://" in role:
+            parts = _ROLE_URL.split(role, maxsplit=1)
+            if len(parts) != 2:
+                raise ValueError(
+                    f"no URL of a RAM role: {role!r} (it ends in /meta-data/ram/security-credentials/NAME)"
+                )
+            url, role = parts
+        self._role = role.strip("/")
         self._url = url.rstrip("/")
         self._v1 = v1
         self._timeout = timeout
@@ -299,23 +330,3 @@ class AssumeRoleWithOIDC(Temporary):
             policy=self._policy,
         )
         return role.credentials
-
-
-def temporary_credentials(environ: Mapping[str, str], home: Path) -> list[Temporary]:
-    """Return the providers that *environ* names by the variables of the Alibaba Cloud SDKs; *home* finds files."""
-    providers: list[Temporary] = []
-    region = environ.get("ALIBABA_CLOUD_STS_REGION", "")
-    vpc = environ.get("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED", "").lower() == "true"
-    session = environ.get("ALIBABA_CLOUD_ROLE_SESSION_NAME") or "ossmount"
-    role, provider = environ.get("ALIBABA_CLOUD_ROLE_ARN"), environ.get("ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
-    token = environ.get("ALIBABA_CLOUD_OIDC_TOKEN_FILE")
-    if role and provider and token:
-        sts = STS(endpoint=sts_endpoint(region, vpc=vpc))
-        providers.append(AssumeRoleWithOIDC(sts, role, provider, home.joinpath(token), session))
-    off = environ.get("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "").lower() == "true"
-    if (name := environ.get("ALIBABA_CLOUD_ECS_METADATA")) and not off:
-        v1 = environ.get("ALIBABA_CLOUD_IMDSV1_DISABLED", "").lower() != "true"
-        providers.append(EcsRamRole(name, v1=v1))
-    if url := environ.get("ALIBABA_CLOUD_CREDENTIALS_URI"):
-        providers.append(CredentialsURI(url))
-    return providers

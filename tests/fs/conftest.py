@@ -15,6 +15,7 @@ import trio
 
 from ossmount.fs.filesystem import FileSystem
 from ossmount.fs.handles import AttributeChange, Caller
+from ossmount.fs.pictures import Pictures
 from ossmount.fs.properties import Properties
 from ossmount.fs.recovery import Recovery
 from ossmount.fs.rooms import Places, Rooms, open_rooms
@@ -38,7 +39,7 @@ class View:
         self.fs = filesystem
         self.rooms: Rooms = filesystem.rooms
         self.client = client
-        self.status = Status(filesystem, client, commit="close" if filesystem.waits else "background", source="test")
+        self.status = Status(filesystem, commit="close" if filesystem.waits else "background", source="test")
         self.properties = Properties(filesystem, url_of=self._url_of)
         self._scope = scope
         self.has_crashed = False
@@ -209,6 +210,7 @@ class World:
         bucket: str = "bucket",
         waits: bool = False,
         read_only: bool = False,
+        images: bool = False,
         ttl: float = 60.0,
         prefix: str = "",
         part_size: int = 1 << 20,
@@ -236,7 +238,8 @@ class World:
                 rooms.executor._options = QUICK
                 if prepare is not None:
                     prepare(rooms)
-                filesystem = FileSystem(rooms, waits=waits, read_only=read_only)
+                pictures = Pictures(rooms, memory=1 << 20, directory=self.places.cache) if images else None
+                filesystem = FileSystem(rooms, waits=waits, read_only=read_only, pictures=pictures)
                 await rooms.listing.fill(rooms.inodes.root, first_page_only=True)
                 await Recovery(filesystem).run()
                 await services.start(rooms.executor.run)

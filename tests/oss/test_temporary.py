@@ -21,7 +21,7 @@ from ossmount.oss import (
     Temporary,
     find_credentials,
 )
-from ossmount.oss.temporary import temporary_credentials
+from ossmount.oss.finding import environment_providers
 from ossmount.wire import sts
 from ossmount.wire.errors import ConnectFailed, CredentialsError
 from ossmount.wire.message import Headers, Request, Response
@@ -140,8 +140,30 @@ async def test_what_is_refused_is_replaced_at_once(clock: Clock) -> None:
     assert got is not None
     assert got.access_key_id == "STS.2"
     provider.broken = True
+    # That the new ones are refused as well is no reason to ask again and again.
+    assert await provider.get(refresh=True) == got
+    clock.now += 6
     with pytest.raises(CredentialsError):
         await provider.get(refresh=True)
+
+
+async def test_those_who_waited_for_a_fetch_share_its_failure(clock: Clock) -> None:
+    provider = Counted(clock)
+    provider.broken = True
+    provider.gate = trio.Event()
+    failed = []
+
+    async def ask() -> None:
+        with pytest.raises(CredentialsError, match="nobody there"):
+            await provider.get()
+        failed.append(1)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        provider.gate.set()
+    assert (provider.count, len(failed)) == (1, 10)
 
 
 async def test_a_fetch_that_is_cancelled_leaves_nothing_behind(clock: Clock) -> None:
@@ -277,11 +299,11 @@ def test_the_environment_names_where_they_come_from(tmp_path: Path) -> None:
         "ALIBABA_CLOUD_ECS_METADATA": "worker",
         "ALIBABA_CLOUD_CREDENTIALS_URI": "http://127.0.0.1/",
     }
-    kinds = [type(each) for each in temporary_credentials(environ, tmp_path)]
+    kinds = [type(each) for each in environment_providers(environ, tmp_path)]
     assert kinds == [AssumeRoleWithOIDC, EcsRamRole, CredentialsURI]
-    assert temporary_credentials({}, tmp_path) == []
+    assert environment_providers({}, tmp_path) == []
     off = {"ALIBABA_CLOUD_ECS_METADATA": "worker", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
-    assert temporary_credentials(off, tmp_path) == []
+    assert environment_providers(off, tmp_path) == []
     chain = repr(find_credentials(environ=environ, home=tmp_path))
     assert repr(EnvironmentCredentials(environ)) in chain
     assert "EcsRamRole('worker')" in chain

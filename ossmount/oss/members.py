@@ -1,0 +1,265 @@
+"""Several buckets that hold the same: who of them is alive, who is asked, and what becomes of what is written to all.
+
+A read goes to one member.  When there is no answer, or the service fails (5xx), the member counts as down and the next
+one is asked; any other answer, such as NoSuchKey, is the answer.  But one that has another ETag than was asked for
+(PreconditionFailed) may be all right, since ETags of appendable or encrypted objects are a member's own: then the
+others are asked before that is the answer.  When all are down, the round begins again as often as *retry* says.
+
+A write goes to every member, down or not, all at once.  If all succeed, their results are returned.  If all fail, the
+first error that may pass is raised, else the first.  If some fail, the members differ from now on, and that is never
+hidden: `PartialWriteFailed` names who has what.  It is transient if all failures were, so to try again is to repair.
+
+A member is alive until traffic or a probe says otherwise, and is alive again when either succeeds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Literal, TypeVar, get_args
+
+import trio
+
+from ..wire.errors import NoSuchKey, OSSError, PreconditionFailed, ServiceError, TransportError
+from .bucket import Bucket
+from .client import ClientStatistics
+from .retry import RetryPolicy
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Schedule = Literal["roundRobin", "masterSlave"]
+OnError = Callable[[Bucket, OSSError], object]
+
+# Looked for by the probe; that it is not there is as good an answer as any.
+PROBE_KEY = "._ossmount/alive"
+PROBE_EVERY = 10.0
+ONE_ROUND = RetryPolicy(attempts=1)
+
+
+class PartialWriteFailed(OSSError):
+    """A write reached some members of a cluster and not others, which differ now.
+
+    *results* has for each member, in their order, its result or its error.
+    """
+
+    def __init__(self, operation: str, members: Sequence[Bucket], results: Sequence[object]) -> None:
+        self.results = tuple(results)
+        errors = [result for result in results if isinstance(result, OSSError)]
+        failed = "; ".join(
+            f"{member!r}: {result}"
+            for member, result in zip(members, results, strict=True)
+            if isinstance(result, OSSError)
+        )
+        super().__init__(f"{operation}: {len(errors)} of {len(members)} members failed: {failed}")
+        self.transient = all(error.transient for error in errors)
+
+
+class Members(Bucket):
+    """*members* as one bucket, as far as who is asked; see `Cluster` for the arguments.
+
+    Raises:
+        ValueError: there are no members, or no such schedule.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Bucket],
+        *,
+        schedule: Schedule = "roundRobin",
+        steady: bool = False,
+        retry: RetryPolicy = ONE_ROUND,
+        on_error: OnError | None = None,
+    ) -> None:
+        if not members:
+            raise ValueError("a cluster has at least 1 member")
+        if schedule not in get_args(Schedule):
+            raise ValueError(f"the schedule must be one of {', '.join(get_args(Schedule))}, not {schedule!r}")
+        super().__init__(members[0].client, members[0].name)
+        self._members = tuple(members)
+        self._schedule = schedule
+        self._steady = steady
+        self._retry = retry
+        self._on_error = on_error
+        self._alive = [True] * len(members)
+        self._turn = 0
+
+    def __repr__(self) -> str:
+        return f"<Cluster {list(self.members)!r} {self._schedule}>"
+
+    @property
+    def members(self) -> tuple[Bucket, ...]:
+        """The buckets that hold the same."""
+        return self._members
+
+    def is_alive(self, member: Bucket) -> bool:
+        """Return whether *member* answered when it was last asked."""
+        return self._alive[self.members.index(member)]
+
+    def choose_available(self) -> Bucket:
+        """Return the member that the next read would go to."""
+        return self.members[self._order()[0]]
+
+    def statistics(self) -> ClientStatistics:
+        """Return what was done so far by the clients of all members together."""
+        return ClientStatistics.sum(member.statistics() for member in self.members)
+
+    def _order(self, *, in_turn: bool = True) -> list[int]:
+        """Return the members to ask, the first first: those alive by schedule, then those that are down."""
+        count = len(self.members)
+        in_turn = in_turn and self._schedule == "roundRobin"
+        first = self._turn if in_turn else 0
+        turned = [(first + number) % count for number in range(count)]
+        # The turn is that of the living: one that is down does not double its neighbour's share.
+        living = [index for index in range(count) if self._alive[index]]
+        if in_turn and living:
+            start = self._turn % len(living)
+            living = living[start:] + living[:start]
+        return living + [index for index in turned if not self._alive[index]]
+
+    # -- health ----------------------------------------------------------------------------------------------------
+
+    async def run(self, *, every: float = PROBE_EVERY) -> None:
+        """Probe every member each *every* seconds, for ever; start it in a nursery."""
+        while True:
+            await self.probe()
+            await trio.sleep(every)
+
+    async def probe(self) -> None:
+        """Ask every member for a sign of life."""
+        async with trio.open_nursery() as nursery:
+            for index in range(len(self.members)):
+                nursery.start_soon(self._probe, index)
+
+    async def _probe(self, index: int) -> None:
+        try:
+            await self.members[index].head_object(PROBE_KEY)
+        except NoSuchKey:
+            self._came(index)
+        except OSSError as exc:
+            self._failed(index, exc)
+        else:
+            self._came(index)
+
+    def _came(self, index: int) -> None:
+        if not self._alive[index]:
+            log.info("%r is alive again", self.members[index])
+            self._alive[index] = True
+
+    def _failed(self, index: int, error: OSSError) -> None:
+        if is_down(error):
+            if self._alive[index]:
+                log.warning("%r is down: %s", self.members[index], error)
+            self._alive[index] = False
+        elif isinstance(error, ServiceError):
+            self._came(index)
+        # Else nobody was asked: there are no credentials, say.
+        if self._on_error is not None:
+            self._on_error(self.members[index], error)
+
+    # -- one of them -----------------------------------------------------------------------------------------------
+
+    async def _read(self, ask: Callable[[Bucket], Awaitable[T]], *, in_turn: bool = True) -> T:
+        """Let *ask* ask a member, the next one if that is down, and so on.
+
+        Raises:
+            OSSError: the answer is no, or there is none at all.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            refusal: PreconditionFailed | None = None
+            failure: OSSError | None = None
+            order = self._order(in_turn=in_turn)
+            self._turn += 1
+            for index in order:
+                try:
+                    result = await ask(self.members[index])
+                except PreconditionFailed as exc:
+                    self._came(index)
+                    refusal = refusal or exc
+                except OSSError as exc:
+                    if not is_down(exc):
+                        if isinstance(exc, ServiceError):
+                            self._came(index)
+                        raise
+                    self._failed(index, exc)
+                    failure = exc
+                else:
+                    self._came(index)
+                    return result
+            if refusal is not None:
+                raise refusal
+            assert failure is not None
+            delay = self._retry.delay_after(failure, attempt=attempt, idempotent=True, jitter=self.client.jitter())
+            if delay is None:
+                failure.add_note("all members of the cluster are down")
+                raise failure
+            await trio.sleep(delay)
+
+    # -- all of them -----------------------------------------------------------------------------------------------
+
+    async def everywhere(self, operation: str, act: Callable[[Bucket], Awaitable[T]]) -> list[T]:
+        """Let *act* act on each member as if there were no other, and return the results in their order.
+
+        What takes several requests, and must be right at every member, is done with this: *act* must do no harm when
+        it is done again where it had succeeded.
+
+        Raises:
+            PartialWriteFailed: some failed.
+            OSSError: all failed.
+        """
+        return await self._write(operation, lambda _, member: act(member))
+
+    async def _write(
+        self,
+        operation: str,
+        act: Callable[[int, Bucket], Awaitable[T]],
+        *,
+        at: Iterable[int] | None = None,
+        settle: Callable[[Bucket, OSSError, T], Awaitable[bool]] | None = None,
+    ) -> list[T]:
+        """Let *act* write to every member, or to those *at* these places, and return the results in their order.
+
+        When some fail, *settle* is given each such member, its error and the result of another, and says whether all
+        is well there all the same.
+
+        Raises:
+            PartialWriteFailed: some failed.
+            OSSError: all failed: the first error that may pass, else the first.
+        """
+        places = list(range(len(self.members)) if at is None else at)
+        results: dict[int, Any] = {}
+
+        async def one(index: int) -> None:
+            try:
+                results[index] = await act(index, self.members[index])
+            except OSSError as exc:
+                results[index] = exc
+                self._failed(index, exc)
+            else:
+                self._came(index)
+
+        async with trio.open_nursery() as nursery:
+            for index in places:
+                nursery.start_soon(one, index)
+        made = [result for result in results.values() if not isinstance(result, OSSError)]
+        if made and settle is not None:
+            for index, result in results.items():
+                if isinstance(result, OSSError) and await settle(self.members[index], result, made[0]):
+                    results[index] = made[0]
+        ordered = [results[index] for index in places]
+        errors = [result for result in ordered if isinstance(result, OSSError)]
+        if not errors:
+            return ordered
+        if not made:
+            raise next((error for error in errors if error.transient), errors[0])
+        raise PartialWriteFailed(operation, [self.members[index] for index in places], ordered)
+
+
+def is_down(error: OSSError) -> bool:
+    """Return whether *error* tells that there is nobody, or nobody well, at the other end."""
+    if isinstance(error, ServiceError):
+        return error.status >= 500
+    return isinstance(error, TransportError)
