@@ -157,8 +157,8 @@ class FileSystem:
         meta = attrs.merge_meta(node.meta or {}, new, self.rooms.beliefs.defaults)
         attrs.check_budget(meta)
         before, node.attributes = node.attributes, new
-        if node.is_unlinked or not self.rooms.inodes.key_of(node):
-            return  # there is no object for it: an unlinked file, or the root of a bucket
+        if node.is_unlinked or node.parent is None:
+            return  # there is no object for it: an unlinked file, or the root
         try:
             intent = self.rooms.changes.update(node, meta)
         except OSError:
