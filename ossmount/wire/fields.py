@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 from . import metadata
 from .dates import parse_http_date
+from .failures import OutOfLimits
+from .limits import check_bucket_name, check_key
 from .message import Headers, encode_key
 
 if TYPE_CHECKING:
@@ -70,7 +72,13 @@ def object_headers(
 
 
 def copy_source(bucket: str, key: str, version_id: str | None = None) -> str:
-    """Return the value of ``x-oss-copy-source``."""
+    """Return the value of ``x-oss-copy-source``.
+
+    Raises:
+        OutOfLimits: no bucket, or no object, can be called so.
+    """
+    check_bucket_name(bucket)
+    check_key(key)
     version = f"?versionId={quote(version_id, safe='')}" if version_id else ""
     return f"/{bucket}/{encode_key(key)}{version}"
 
@@ -79,13 +87,13 @@ def range_of(start: int | None, stop: int | None) -> str:
     """Return the value of ``Range`` for the half-open range, or the empty string for everything.
 
     Raises:
-        ValueError: the range is empty or negative; HTTP cannot ask for nothing.
+        OutOfLimits: the range is empty or negative; HTTP cannot ask for nothing.
     """
     if start is None and stop is None:
         return ""
     start = start or 0
     if start < 0 or (stop is not None and stop <= start):
-        raise ValueError(f"no such range: {start}-{stop}")
+        raise OutOfLimits(f"a range has at least 1 byte and begins at 0 or later, not {start} to {stop} (exclusive)")
     return f"bytes={start}-" if stop is None else f"bytes={start}-{stop - 1}"
 
 

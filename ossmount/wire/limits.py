@@ -28,6 +28,8 @@ MAX_NAME = 1023
 MAX_BODY = 5 * GIB
 MIN_PART = 100 * 1024
 MAX_PARTS = 10_000
+# Ours: more at once would only wait for each other.
+MAX_PARALLEL = 100
 MAX_TAGS = 10
 MAX_TAG_KEY = 128
 MAX_TAG_VALUE = 256
@@ -48,6 +50,7 @@ _NUMBERS = {
     "max-keys": (1, 1000),
     "max-uploads": (1, 1000),
     "max-parts": (1, 1000),
+    "part-number-marker": (0, MAX_PARTS),
     "partNumber": (1, MAX_PARTS),
     "position": (0, MAX_BODY),
     "x-oss-traffic-limit": TRAFFIC,
@@ -55,6 +58,16 @@ _NUMBERS = {
 _NAMES = frozenset({"prefix", "marker", "delimiter", "start-after", "key-marker", "upload-id-marker"})
 _CHOICES = {"x-oss-acl": BUCKET_ACLS, "x-oss-object-acl": OBJECT_ACLS, "x-oss-storage-class": STORAGE_CLASSES}
 _UPLOADS = frozenset({"PutObject", "AppendObject", "UploadPart"})
+# Without a key these would be about the bucket: to put nothing would make it, to delete nothing would delete it.
+_OF_OBJECTS = frozenset(
+    """AbortMultipartUpload AppendObject CompleteMultipartUpload CopyObject DeleteObject DeleteObjectTagging GetObject
+    GetObjectACL GetObjectMeta GetObjectTagging GetSymlink HeadObject InitiateMultipartUpload ListParts PutObject
+    PutObjectACL PutObjectTagging PutSymlink RestoreObject UploadPart UploadPartCopy presign""".split()
+)
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+# What HTTP carries as it is (RFC 9110, section 5.5): no control characters, no space at the ends.
+_HEADER = re.compile("(?:[!-~\x80-\xff](?:[ -~\t\x80-\xff]*[!-~\x80-\xff])?)?")
 
 
 def is_bucket_name(name: str) -> bool:
@@ -70,15 +83,24 @@ def check(request: Request) -> None:
     """
     if request.bucket:
         check_bucket_name(request.bucket)
-    if request.key:
+    if request.key or request.operation in _OF_OBJECTS:
         check_key(request.key)
     for name, value in request.query.items():
         if name in _NUMBERS:
             check_number(name, value or "", *_NUMBERS[name])
         elif name in _NAMES and value and _size(value) > MAX_NAME:
             raise OutOfLimits(f"{name} has {_size(value)} bytes in UTF-8, at most {MAX_NAME} are possible")
+        elif name == "uploadId" and not value:
+            raise OutOfLimits("the id of an upload has at least 1 character")
     meta = 0
     for name, value in request.headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise OutOfLimits(f"not the name of a header: {name[:40]!r} (1 or more of A-Z, a-z, 0-9 and -)")
+        if not _HEADER.fullmatch(value):
+            raise OutOfLimits(
+                f"the header {name} cannot be {value[:40]!r}: HTTP carries no control characters, no space at either "
+                "end, and nothing beyond ISO 8859-1; percent-encode it"
+            )
         if name.startswith(META):
             meta += len(name) - len(META) + len(value)
         elif name in _CHOICES:
@@ -111,9 +133,13 @@ def check_key(key: str) -> None:
     Raises:
         OutOfLimits: none may.
     """
-    # No character takes more than four bytes.
-    if len(key) * 4 > MAX_KEY and _size(key) > MAX_KEY:
-        raise OutOfLimits(f"a key of {_size(key)} bytes in UTF-8, at most {MAX_KEY} are possible: {key[:40]!r}...")
+    if not key.isascii() or len(key) > MAX_KEY:
+        try:
+            size = len(key.encode())
+        except UnicodeEncodeError:
+            raise OutOfLimits(f"not a key: {key[:40]!r} is not UTF-8") from None
+        if size > MAX_KEY:
+            raise OutOfLimits(f"a key of {size} bytes in UTF-8, at most {MAX_KEY} are possible: {key[:40]!r}...")
     if not key or key[0] in "/\\":
         raise OutOfLimits(f"not a key: {key[:40]!r} (1 to {MAX_KEY} bytes that do not begin with / or \\)")
 
@@ -122,8 +148,10 @@ def check_body(size: int) -> None:
     """Return if *size* bytes can be sent at once.
 
     Raises:
-        OutOfLimits: they are too many.
+        OutOfLimits: they are too many, or less than none.
     """
+    if size < 0:
+        raise OutOfLimits(f"a size of {size} bytes, 0 to {MAX_BODY} are possible")
     if size > MAX_BODY:
         raise OutOfLimits(f"{size} bytes in one request, at most {MAX_BODY} (5 GiB) are possible: upload it in parts")
 

@@ -14,6 +14,7 @@ from . import xml
 from .checksums import content_md5
 from .dates import parse_xml_date
 from .fields import bare_etag, given, url_decoded
+from .limits import check_key
 from .message import Headers, Request, Response
 from .models import DeleteResult, ListObjectsResult, ObjectSummary, Owner
 
@@ -119,12 +120,13 @@ def _summary(element: Element, *, encoded: bool) -> ObjectSummary:
 
 
 def can_delete_multiple(key: str) -> bool:
-    """Return whether XML can hold *key*; any other must be deleted alone."""
-    try:
-        xml.tag("Key", key)
-    except ValueError:
-        return False
-    return True
+    """Return whether XML can hold *key*; any other must be deleted alone.
+
+    Raises:
+        OutOfLimits: no object can be called so.
+    """
+    check_key(key)
+    return xml.holds(key)
 
 
 def delete_batches(keys: Iterable[str]) -> Iterator[list[str]]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_NAME = 1023
 MAX_DELETE_SIZE = 2 * 1024 * 1024
 MAX_DELETE_KEYS = 1000
+_RETURN = {"\r": "&#13;"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +212,8 @@ def namer(encoded: bool) -> Callable[[str, str], str]:
     """Return a function that writes ``<tag>name</tag>``."""
     if encoded:
         return lambda tag, name: f"<{tag}>{encode_value(name)}</{tag}>"
-    return lambda tag, name: f"<{tag}>{escape(name)}</{tag}>"
+    # A carriage return would come back as a line feed.
+    return lambda tag, name: f"<{tag}>{escape(name, _RETURN)}</{tag}>"
 
 
 def _flag(value: bool) -> str:

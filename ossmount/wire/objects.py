@@ -24,7 +24,7 @@ from .fields import (
     request_id,
     time_of,
 )
-from .limits import check_choice
+from .limits import check_body, check_choice, check_key
 from .message import Buffer, Headers, Request, Response, encode_key
 from .models import AppendResult, CopyObjectResult, ObjectHead, ObjectMeta, PutObjectResult, SymlinkResult
 
@@ -241,7 +241,12 @@ def append_object(
     headers: Mapping[str, str] | None = None,
     meta: Mapping[str, str] | None = None,
 ) -> Request:
-    """Append *body* to *key*, which must be *position* bytes long; 0 creates it, and only then headers count."""
+    """Append *body* to *key*, which must be *position* bytes long; 0 creates it, and only then headers count.
+
+    Raises:
+        OutOfLimits: it would be longer than what can be appended to.
+    """
+    check_body(max(position, 0) + (0 if body is None else memoryview(body).nbytes))
     query: dict[str, str | None] = {"append": None, "position": str(position)}
     fields = object_headers(headers, meta)
     return Request("POST", bucket, key, query, fields, body, idempotent=False, operation="AppendObject")
@@ -315,7 +320,12 @@ def put_symlink(
     meta: Mapping[str, str] | None = None,
     forbid_overwrite: bool = False,
 ) -> Request:
-    """Make *key* a symlink to the key *target* of the same bucket, which need not exist."""
+    """Make *key* a symlink to the key *target* of the same bucket, which need not exist.
+
+    Raises:
+        OutOfLimits: no object can be called *target*.
+    """
+    check_key(target)
     fields = object_headers(headers, meta, forbid_overwrite=forbid_overwrite)
     fields["x-oss-symlink-target"] = encode_key(target)
     query: dict[str, str | None] = {"symlink": None}

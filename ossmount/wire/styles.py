@@ -37,6 +37,8 @@ class Style:
 def _check_name(name: str) -> None:
     if not 1 <= len(name) <= _MAX_NAME:
         raise OutOfLimits(f"the name of a style has 1 to {_MAX_NAME} characters: {name!r}")
+    if not xml.holds(name):
+        raise OutOfLimits(f"XML cannot hold the name of a style: {name!r}")
 
 
 def put_style(bucket: str, name: str, content: str) -> Request:
@@ -58,7 +60,7 @@ def read_put_style(request: Request) -> Style:
 
     Raises:
         MalformedXML: the body is something else.
-        InvalidArgument: there is no name, or no content.
+        InvalidArgument: there is no name or content, or XML cannot hold one.
     """
     try:
         content = xml.text_of(xml.parse(request.body or b"", "Style", limit=64 * 1024), "Content")
@@ -67,17 +69,20 @@ def read_put_style(request: Request) -> Style:
     name = read_style_name(request)
     if not content:
         raise argument("The content of the style is empty.", "Content", "")
-    return Style(name=name, content=content, category=request.query.get("category") or "image")
+    category = request.query.get("category") or "image"
+    if not xml.holds(category):
+        raise argument("The category of the style is invalid.", "category", category)
+    return Style(name=name, content=content, category=category)
 
 
 def read_style_name(request: Request) -> str:
     """Return the name that PutStyle, GetStyle and DeleteStyle are about.
 
     Raises:
-        InvalidArgument: there is none, or it is too long.
+        InvalidArgument: there is none, it is too long, or XML cannot hold it.
     """
     name = request.query.get("styleName") or ""
-    if not 1 <= len(name) <= _MAX_NAME:
+    if not 1 <= len(name) <= _MAX_NAME or not xml.holds(name):
         raise argument("The name of the style is invalid.", "styleName", name)
     return name
 

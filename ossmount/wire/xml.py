@@ -65,6 +65,11 @@ def text_of(element: Element, name: str, default: str = "") -> str:
     return default if child is None else child.text or ""
 
 
+def holds(text: str) -> bool:
+    """Tell whether XML can hold *text*."""
+    return _UNWRITABLE.search(text) is None
+
+
 def tag(name: str, content: object) -> str:
     """Write ``<name>content</name>``, escaped.
 

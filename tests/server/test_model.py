@@ -70,7 +70,8 @@ class Both:
         """Return the id of a version of *key*, of another key, or one that cannot be."""
         own = [one.id for one in self.model.keys.get(key, []) if one.id is not None]
         others = sorted(self.model.ids - set(own))
-        return None if which < 5 else [*own, *others, "nonsense"][which % (len(own) + len(others) + 1)]
+        known = [*own, *others]
+        return None if which < 5 else "nonsense" if which == 15 else known[which % len(known)]
 
     # Writing
 
@@ -120,8 +121,10 @@ class Both:
             condition, code = condition_fails(how, which % 3 - 1, source, source.modified, self.model.now())
         except Refused as exc:
             condition, code = {}, str(exc)
-        meta = {"copied": str(which)} if flag else None
-        ask = self.bucket.copy_object(key, other, source_version_id=source_id, replace=flag, meta=meta, **condition)
+        meta = {"copied": str(which)} if flag else {}
+        ask = self.bucket.copy_object(
+            key, other, source_version_id=source_id, replace=flag, meta=meta or None, **condition
+        )
         if code:
             await self.refused(ask, code)
             return
@@ -147,7 +150,7 @@ class Both:
             self.model.keys.pop(key, None)
 
     async def delete_version(self, key: str, _: str, which: int, _body: bytes, _flag: bool) -> None:
-        version = self.pick(key, which + 5) or ""
+        version = self.pick(key, which if which > 4 else 5) or ""
         ask = self.bucket.delete_object(key, version_id=version)
         if version == "nonsense":
             await self.refused(ask, "InvalidArgument")
@@ -166,8 +169,8 @@ class Both:
             for each in (key, other):
                 self.model.keys.pop(each, None)
             return
-        for each in await self.bucket.delete_multiple_versions([(key, None), (other, None)]):
-            self._deleted(each.key, each.delete_marker_version_id, each.delete_marker)
+        for one in await self.bucket.delete_multiple_versions([(key, None), (other, None)]):
+            self._deleted(one.key, one.delete_marker_version_id, one.delete_marker)
 
     # Reading
 
@@ -299,9 +302,13 @@ class Both:
         known = list(self.model.uploads)
         return (known[which % len(known)], self.model.uploads[known[which % len(known)]]) if known else ("0" * 32, None)
 
-    async def begin(self, key: str, _: str, which: int, _body: bytes, _flag: bool) -> None:
+    async def begin(self, key: str, _: str, which: int, body: bytes, flag: bool) -> None:
         meta = {"n": str(which)}
-        self.model.uploads[await self.bucket.initiate_multipart_upload(key, meta=meta)] = Upload(key, meta)
+        number = await self.bucket.initiate_multipart_upload(key, meta=meta)
+        self.model.uploads[number] = upload = Upload(key, meta)
+        for part in (1, 2) if flag else ():
+            upload.parts[part] = body.rjust(MIN_PART + which, b".")
+            await self.bucket.upload_part(key, number, part, upload.parts[part])
 
     async def part(self, key: str, _: str, which: int, body: bytes, flag: bool) -> None:
         number, upload = self.upload(which)
@@ -399,7 +406,7 @@ class Both:
 
 
 VERBS = """tick put put put append append symlink copy copy delete delete_version delete_version delete_many get get get
-    read_link list list list_versions stat tag share begin part part part_copy complete abort version""".split()
+    read_link list list list_versions stat tag share begin begin part part part_copy complete abort version""".split()
 step = st.tuples(
     st.sampled_from(VERBS),
     st.sampled_from(KEYS),
