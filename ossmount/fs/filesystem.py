@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..tree.inodes import Node
     from ..writing.intents import Intent
     from .handles import AttributeChange, Caller
+    from .pictures import Pictures
     from .rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -38,11 +39,17 @@ log = logging.getLogger(__name__)
 class FileSystem:
     """The POSIX verbs over one bucket."""
 
-    def __init__(self, rooms: Rooms, *, waits: bool = False, read_only: bool = False) -> None:
-        """Serve *rooms*; with *waits* (``commit=close``) verbs return when the bucket has what they did."""
+    def __init__(
+        self, rooms: Rooms, *, waits: bool = False, read_only: bool = False, pictures: Pictures | None = None
+    ) -> None:
+        """Serve *rooms*; with *waits* (``commit=close``) verbs return when the bucket has what they did.
+
+        With *pictures* a name such as ``photo.jpg@200w`` that nothing has may lead to one of them.
+        """
         self.rooms = rooms
         self.waits = waits
         self.read_only = read_only
+        self.pictures = pictures
         self.opening = Opening(rooms)
         self.files: Handles[Descriptor] = Handles()
         self.directories: Handles[DirectoryHandle] = Handles()
@@ -81,15 +88,21 @@ class FileSystem:
         return file
 
     async def child(self, parent: Node, name: bytes) -> Node:
-        """Return the node *name* in *parent*.
+        """Return the node *name* in *parent*, which somebody is going to change.
 
         Raises:
             FileNotFoundError: there is none.
+            PermissionError: there is nothing of that name that could be changed.
         """
-        node = await self.rooms.lookup.child(parent, name) if not parent.is_unlinked else None
+        node = await self._find(parent, name)
         if node is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name.decode(errors="replace"))
+            if parent.directory is not None and (picture := parent.directory.derived.get(name)) is not None:
+                self.check_writable(picture)
+            raise _absent(name)
         return node
+
+    async def _find(self, parent: Node, name: bytes) -> Node | None:
+        return await self.rooms.lookup.child(parent, name) if not parent.is_unlinked else None
 
     async def lookup(self, parent_ino: int, name: bytes) -> Node:
         """Find *name* in a directory; see lookup in fuse(4).
@@ -102,9 +115,13 @@ class FileSystem:
             return parent
         if name == b"..":
             return parent.parent or parent
-        node = await self.child(parent, name)
-        if await self.opening.is_something_else(parent, node):
-            node = await self.child(parent, name)
+        node = await self._find(parent, name)
+        if node is not None and await self.opening.is_something_else(parent, node):
+            node = await self._find(parent, name)
+        if node is None and self.pictures is not None and not parent.is_unlinked:
+            node = await self.pictures.find(parent, name)
+        if node is None:
+            raise _absent(name)
         return node
 
     # Attributes
@@ -121,8 +138,8 @@ class FileSystem:
         Raises:
             OSError: EISDIR, EROFS, EFBIG, ENOSPC ...
         """
-        self._check_writable()
         node = self.node(ino)
+        self.check_writable(node)
         await self.opening.attributes(node)
         if change.size is not None:
             await self._truncate(node, change.size, fh)
@@ -191,7 +208,7 @@ class FileSystem:
         self, parent_ino: int, name: bytes, mode: int, caller: Caller, *, flags: int
     ) -> tuple[Node, Opened]:
         """Make the file *name* and open it; see open(2) with O_CREAT."""
-        self._check_writable()
+        self.check_writable()
         parent = self.directory(parent_ino)
         node = await self.rooms.lookup.child(parent, name)
         if node is not None:
@@ -206,17 +223,17 @@ class FileSystem:
 
     async def mknod(self, parent_ino: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Node:
         """Make a file of any kind but directory and symbolic link; see mknod(2)."""
-        self._check_writable()
+        self.check_writable()
         return await self._making.special(self.directory(parent_ino), name, mode, rdev, caller)
 
     async def mkdir(self, parent_ino: int, name: bytes, mode: int, caller: Caller) -> Node:
         """Make a directory; see mkdir(2)."""
-        self._check_writable()
+        self.check_writable()
         return await self._making.directory(self.directory(parent_ino), name, mode, caller)
 
     async def symlink(self, parent_ino: int, name: bytes, text: bytes, caller: Caller) -> Node:
         """Make a symbolic link to *text*; see symlink(2)."""
-        self._check_writable()
+        self.check_writable()
         return await self._making.symlink(self.directory(parent_ino), name, text, caller)
 
     async def readlink(self, ino: int) -> bytes:
@@ -234,7 +251,7 @@ class FileSystem:
 
     async def unlink(self, parent_ino: int, name: bytes) -> None:
         """Remove a name that is no directory's; who has it open goes on; see unlink(2)."""
-        self._check_writable()
+        self.check_writable()
         parent = self.directory(parent_ino)
         node = await self.child(parent, name)
         if node.is_directory:
@@ -262,7 +279,7 @@ class FileSystem:
 
     async def rmdir(self, parent_ino: int, name: bytes) -> None:
         """Remove an empty directory; see rmdir(2)."""
-        self._check_writable()
+        self.check_writable()
         parent = self.directory(parent_ino)
         node = await self.child(parent, name)
         if node.directory is None:
@@ -286,7 +303,7 @@ class FileSystem:
         self, parent_ino: int, name: bytes, new_parent_ino: int, new_name: bytes, *, exclusive: bool
     ) -> None:
         """Give a file or directory another name; see rename(2).  *exclusive* is RENAME_NOREPLACE."""
-        self._check_writable()
+        self.check_writable()
         await self._renaming.rename(
             self.directory(parent_ino), name, self.directory(new_parent_ino), new_name, exclusive=exclusive
         )
@@ -321,7 +338,10 @@ class FileSystem:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), node.name.decode())
         writing = flags & os.O_ACCMODE != os.O_RDONLY
         if writing or flags & os.O_TRUNC:
-            self._check_writable()
+            self.check_writable(node)
+        if node.made is not None:
+            assert self.pictures is not None
+            return Opened(self.files.add(await self.pictures.open(node)), keep_cache=True, has_changed=False)
         file = self.file(node)
         if file.error is not None:
             raise file.error
@@ -401,6 +421,18 @@ class FileSystem:
         """Date a directory whose entries changed."""
         parent.attributes.mtime_ns = parent.attributes.ctime_ns = time.time_ns()
 
-    def _check_writable(self) -> None:
+    def check_writable(self, node: Node | None = None) -> None:
+        """Refuse to change anything, or *node*, if that cannot be.
+
+        Raises:
+            OSError: EROFS, the mount is read-only; EPERM, the node shows what is made of another file.
+        """
         if self.read_only:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if node is not None and node.made is not None:
+            # As of a file that is immutable (chattr +i).
+            raise PermissionError(errno.EPERM, "a picture that is made as it is read", node.name.decode())
+
+
+def _absent(name: bytes) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name.decode(errors="replace"))

@@ -70,6 +70,8 @@ class Opening:
         Raises:
             OSError: ENOENT, it has gone; ESTALE, it is something else now, and its name has to be looked up again.
         """
+        if node.made is not None:
+            return  # they were exact when it was made, and do not change
         if not node.is_directory:
             self._note_stat(node)
         try:

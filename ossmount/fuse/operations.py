@@ -102,6 +102,8 @@ class Operations(pyfuse3.Operations):
     def _absence(self, parent_inode: int, name: bytes) -> pyfuse3.EntryAttributes:
         """Let the kernel remember for a while that there is no such name (st_ino 0)."""
         parent = self._fs.directory(parent_inode)
+        if self._fs.pictures is not None and self._fs.pictures.may_be(name):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # until there is what it is made of
         assert parent.directory is not None
         now = trio.current_time()
         until = max(parent.directory.listed_until, parent.directory.absent.get(name, 0.0))
@@ -295,6 +297,10 @@ class Operations(pyfuse3.Operations):
     def _attributes(self, node: Node) -> pyfuse3.EntryAttributes:
         rooms = self._fs.rooms
         ttl = rooms.beliefs.ttl
+        if node.made is not None:
+            entry = entry_of(node, timeout=ttl)
+            entry.entry_timeout = 0.0  # the kernel asks by each name that is opened whether it still is that picture
+            return entry
         parent = node.parent
         if parent is None or node.is_unlinked or rooms.beliefs.is_touched(parent, node.name):
             timeout = ttl

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..wire.checksums import crc64
 from ..wire.errors import ImageTooLarge, NoSuchStyle
-from ..wire.images import Process, parse_process, parse_suffix
+from ..wire.images import MAX_SOURCE, Process, parse_process, parse_suffix
 from ..wire.message import Headers
 from ..wire.models import ObjectHead
 from ..wire.object_calls import read_get_object, write_head_object
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ..wire.message import Request, Response
     from .records import BucketRecord
     from .service import Service
-
-# Of a picture that is to be processed, in bytes.
-MAX_SOURCE = 20 * 1024 * 1024
 
 
 async def get_image(service: Service, request: Request) -> Response:

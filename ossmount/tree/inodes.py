@@ -5,7 +5,8 @@ need not be the key that its path spells: after a rename the source is still the
 made.  A `Directory` has, for the same reason, a *prefix* of its own from which its unlisted children come.
 
 The kernel counts the references it holds to a number (lookup counts); a node may be forgotten when it holds none,
-nothing is open, and no directory lists it.
+nothing is open, and no directory lists it.  Derived nodes are never listed: they are made of another file when
+somebody asks for them, and go when the kernel forgets them.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Directory:
     absent: dict[bytes, float] = field(
         default_factory=dict
     )  # names that are not there, each until when that is believed
+    derived: dict[bytes, Node] = field(default_factory=dict)  # what can be found here and is not listed
     looked_up: Node | None = None  # the last of its names that the kernel asked for
     generation: int = 0  # grows when the order of children does no longer hold
 
@@ -83,6 +85,7 @@ class Node:
     link: bytes | None = None
     directory: Directory | None = None
     file: Any = None  # fs.files.OpenFile, while something is open or staged
+    made: Any = None  # fs.pictures.Picture, if that is what it shows, and no object of its name
     remote: bool = False
     is_unlinked: bool = False
     lookups: int = 0
@@ -138,12 +141,23 @@ class Inodes:
         self.attach(node, parent, name)
         return node
 
+    def derive(self, parent: Node, name: bytes, attributes: Attributes, made: object) -> Node:
+        """Make a derived node, in the place of the one that *name* in *parent* led to before."""
+        directory = parent.directory
+        assert directory is not None
+        if (old := directory.derived.get(name)) is not None:
+            self.detach(old)
+        node = Node(next(self._numbers), name, parent, attributes, known=True, meta={}, headers={}, made=made)
+        self._by_number[node.ino] = directory.derived[name] = node
+        return node
+
     def attach(self, node: Node, parent: Node, name: bytes) -> None:
         """Enter *node* in *parent* as *name*; what had that name is unlinked."""
         directory = parent.directory
         assert directory is not None
-        if (old := directory.children.get(name)) is not None and old is not node:
-            self.detach(old)
+        for old in (directory.children.get(name), directory.derived.get(name)):
+            if old is not None and old is not node:
+                self.detach(old)
         node.parent, node.name, node.is_unlinked = parent, name, False
         directory.absent.pop(name, None)
         directory.children[name] = node
@@ -152,10 +166,12 @@ class Inodes:
     def detach(self, node: Node) -> None:
         """Take *node* out of its directory: it has no name any more."""
         if node.parent is not None and node.parent.directory is not None:
-            siblings = node.parent.directory.children
-            if siblings.get(node.name) is node:
-                del siblings[node.name]
-                node.parent.directory.generation += 1
+            directory = node.parent.directory
+            if directory.children.get(node.name) is node:
+                del directory.children[node.name]
+                directory.generation += 1
+            elif directory.derived.get(node.name) is node:
+                del directory.derived[node.name]
         node.is_unlinked = True
         self.drop_if_free(node)
 
@@ -200,11 +216,15 @@ class Inodes:
 
     def drop_if_free(self, node: Node) -> None:
         """Forget *node* if nobody can ask for it any more, with all that only it leads to."""
-        if not node.is_unlinked or node.lookups or node.file is not None or node is self.root:
+        if node.lookups or node.file is not None or node is self.root:
+            return
+        if not node.is_unlinked:
+            if node.made is not None:
+                self.detach(node)
             return
         self._by_number.pop(node.ino, None)
         if node.directory is not None:
-            for child in list(node.directory.children.values()):
+            for child in [*node.directory.children.values(), *node.directory.derived.values()]:
                 self.detach(child)
 
     def key_of(self, node: Node) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # At most so many steps between pipes in the old grammar.
 MAX_PIPES = 4
 MAX_SIDE = 16_384
+# Of a picture that is to be processed, in bytes.
+MAX_SOURCE = 20 * 1024 * 1024
 
 FORMATS = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tiff", "heic", "avif")
 MODES = ("lfit", "mfit", "fill", "pad", "fixed")
