@@ -17,6 +17,7 @@ from ..oss.image import ImageClient
 from ..wire.configurations import CONFIGURATIONS
 from ..wire.errors import BadRequest, InvalidArgument, OSSError
 from . import troubles, values, xattrs
+from .descriptors import FileDescriptor
 from .xattrs import Place, Property
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ class Properties:
     # Properties of an object
 
     def _writable(self, ino: int) -> Node:
-        node = self._fs.node(ino)
-        self._fs.check_writable(node)
-        return node
+        if self._fs.read_only:
+            raise OSError(errno.EROFS, "mounted read-only")
+        return self._fs.node(ino)
 
     @staticmethod
     def _check_is_object(node: Node) -> None:
@@ -138,8 +139,6 @@ class Properties:
 
     async def _get_property(self, node: Node, prop: Property) -> bytes:
         rooms = self._fs.rooms
-        if node.made is not None:
-            raise OSError(errno.ENODATA, "a picture that is made as it is read is no object", node.name.decode())
         if prop.place is Place.LOCAL:
             return self._get_local(node, prop)
         if prop.place is Place.HEADER and node.parent is not None:
@@ -187,7 +186,11 @@ class Properties:
                 raise values.absent(prop)
             return told
         state: str = node.file.state if node.file is not None else "clean"
-        return (troubles.state_of(changes) if state == "clean" else state).encode()
+        if state == "clean":
+            files = (each.file for each in self._fs.files.values() if isinstance(each, FileDescriptor))
+            is_open = any(file.is_dirty and rooms.inodes.is_inside(file.node, node) for file in files)
+            state = troubles.state_of(changes, is_open=is_open)
+        return state.encode()
 
     # Properties of the bucket
 

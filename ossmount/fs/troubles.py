@@ -41,10 +41,12 @@ def pending(rooms: Rooms, node: Node) -> list[Intent]:
     return sorted(found, key=lambda intent: intent.id)
 
 
-def state_of(changes: Iterable[Intent]) -> str:
-    """Sum up *changes*: ``failed``, ``pending`` or ``clean``."""
+def state_of(changes: Iterable[Intent], *, is_open: bool = False) -> str:
+    """Sum up *changes*: ``failed``, ``dirty`` (if something *is_open* that is not logged), ``pending``, ``clean``."""
     states = {intent.state for intent in changes}
-    return "failed" if State.FAILED in states else "pending" if states else "clean"
+    if State.FAILED in states:
+        return "failed"
+    return "dirty" if is_open else "pending" if states else "clean"
 
 
 def tell(changes: Iterable[Intent], prefix: str) -> bytes:
@@ -70,6 +72,6 @@ def tell(changes: Iterable[Intent], prefix: str) -> bytes:
 def _line(intent: Intent, prefix: str) -> str:
     what = " -> ".join(key.removeprefix(prefix) or "/" for key in intent.keys)
     kept = intent.state is State.FAILED
-    next_ = "kept: ossmount flush tries again" if kept else f"tried {intent.attempts} times, and will be again"
+    next_ = "kept: ossmount flush tries again" if kept else f"attempt {intent.attempts}, another follows"
     said = f"{intent.verb.value} {what}: {intent.error} ({next_})"
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in said)
