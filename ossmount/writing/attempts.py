@@ -80,6 +80,23 @@ class Attempts:
             return None
         return next(((attempt, head) for attempt in reversed(attempts) if attempt.made(head)), None)
 
+    async def is_done(self, attempt: Attempt) -> ObjectHead | None:
+        """Return the object if *attempt* made it, wherever the bucket is.
+
+        Raises:
+            OSSError: It could not be found out.
+        """
+
+        async def look(member: Bucket) -> ObjectHead | None:
+            try:
+                head = await member.head_object(self._key)
+            except NoSuchKey:
+                return None
+            return head if attempt.made(head) else None
+
+        heads = await self._bucket.everywhere("HeadObject", look)
+        return heads[0] if all(head is not None for head in heads) else None
+
     async def reconcile(self) -> bool:
         """Take for the base what one of the attempts has made of it; returns whether there is another base now.
 

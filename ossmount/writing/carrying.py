@@ -4,6 +4,10 @@ Everything here may be cut off at any point and done once more, by this daemon o
 what they are copied from is deleted, an object that has gone is no reason to fail a delete, and a rename that finds
 its result in place is done.
 
+A bucket may be several that hold the same (`oss.cluster`).  What decides by what is there, a rename say, is done
+`everywhere`: at each of them by what is there, and each step at all of them before the next, so that nothing is deleted
+at one before all have the copy.
+
 An object's ACL is in no answer but GetObjectACL's, and a copy or an overwrite resets it.  So it is asked for and sent
 again, except where this mount wrote the object and so knows it to have none of its own.
 """
@@ -91,11 +95,14 @@ class Carrying:
             case Verb.RENAME:
                 return await (self._rename_tree(intent) if intent.is_tree else self._rename(intent))
             case Verb.MKDIR:
-                return await self._mkdir(intent.key, intent.data["meta"])
+                return await self._mkdir(self._bucket, intent.key, intent.data["meta"])
             case Verb.SYMLINK:
-                return await self._symlink(intent.key, intent.data)
+                return await self._symlink(self._bucket, intent.key, intent.data)
             case Verb.UPDATE:
-                return await self._update(intent.key, intent.data)
+                updated = await self._bucket.everywhere(
+                    "CopyObject", lambda member: self._update(member, intent.key, intent.data)
+                )
+                return _found(updated)
             case Verb.ACL:
                 self._plain.pop(intent.key, None)
                 await self._bucket.put_object_acl(intent.key, intent.data["acl"])
@@ -132,7 +139,7 @@ class Carrying:
         result = await intent.upload.finish(headers, intent.data["meta"])
         modified = result.last_modified
         if not result.attributes_current:
-            copy = await self._copy_onto_itself(result.source, headers, intent.data["meta"])
+            copy = await _copy_onto_itself(self._bucket, result.source, headers, intent.data["meta"])
             modified = copy.last_modified
         if "x-oss-object-acl" not in headers and "x-oss-tagging" not in headers:
             self._plain[intent.key] = result.source.etag
@@ -163,43 +170,41 @@ class Carrying:
         """Tell whether this mount wrote the object *key*, and gave it neither ACL nor tags."""
         return key in self._plain and etag in {None, self._plain[key]}
 
-    async def _mkdir(self, key: str, meta: Mapping[str, str]) -> Carried:
-        result = await self._bucket.put_object(key, b"", meta=meta, content_type="application/x-directory")
+    async def _mkdir(self, bucket: Bucket, key: str, meta: Mapping[str, str]) -> Carried:
+        result = await bucket.put_object(key, b"", meta=meta, content_type="application/x-directory")
         self._plain[key] = result.etag
         return Carried(Source(key, result.etag, 0), result.last_modified)
 
-    async def _symlink(self, key: str, data: Mapping[str, Any]) -> Carried:
+    async def _symlink(self, bucket: Bucket, key: str, data: Mapping[str, Any]) -> Carried:
         await self._preserve(key)
         if data["native"] is not None:
-            link = await self._bucket.put_symlink(
-                key, data["native"], meta=data["meta"], headers=data.get("headers") or {}
-            )
+            link = await bucket.put_symlink(key, data["native"], meta=data["meta"], headers=data.get("headers") or {})
             return Carried(Source(key, link.etag, 0, type=_SYMLINK), link.last_modified)
         text = data["text"].encode("utf-8", "surrogateescape")
-        result = await self._bucket.put_object(key, text, meta=data["meta"], content_type="application/octet-stream")
+        result = await bucket.put_object(key, text, meta=data["meta"], content_type="application/octet-stream")
         return Carried(Source(key, result.etag, len(text)), result.last_modified)
 
-    async def _update(self, key: str, data: Mapping[str, Any]) -> Carried:
+    async def _update(self, bucket: Bucket, key: str, data: Mapping[str, Any]) -> Carried:
         """Change headers and user meta of *key*, and nothing else of it: all it has is sent again."""
         if data.get("symlink"):
-            link = await self._bucket.get_symlink(key)
-            put = await self._bucket.put_symlink(key, link.target, meta=_patched(link.meta, data["meta"]))
+            link = await bucket.get_symlink(key)
+            put = await bucket.put_symlink(key, link.target, meta=_patched(link.meta, data["meta"]))
             return Carried(Source(key, put.etag, 0, type=_SYMLINK), put.last_modified)
         for attempt in (1, 2, 3):
             try:
-                head: ObjectHead = await self._bucket.head_object(key)
+                head: ObjectHead = await bucket.head_object(key)
             except NoSuchKey:
                 if key.endswith("/"):
-                    return await self._mkdir(key, data["full"])
+                    return await self._mkdir(bucket, key, data["full"])
                 log.warning("the attributes of %r cannot be changed: it has gone", key)
                 return Carried()
             headers = _patched(carried(head.headers), data.get("headers", {}))
             plain = self._is_plain(key, head.etag)
-            acl = await self.acl_of(key, head.etag)
+            acl = await self.acl_of(key, head.etag, bucket)
             if acl is not None:
                 headers["x-oss-object-acl"] = acl
             try:
-                copy = await self._copy_onto_itself(head.source, headers, _patched(head.meta, data["meta"]))
+                copy = await _copy_onto_itself(bucket, head.source, headers, _patched(head.meta, data["meta"]))
             except PreconditionFailed:
                 if attempt == 3:
                     raise
@@ -209,44 +214,48 @@ class Carrying:
             return Carried(Source(key, copy.etag or head.etag, head.size, head.type, head.crc64), copy.last_modified)
         raise AssertionError
 
-    async def _copy_onto_itself(
-        self, source: Source, headers: Mapping[str, str], meta: Mapping[str, str]
-    ) -> CopyObjectResult:
-        # No byte moves when an object is copied onto itself, so one request will do for any size.
-        return await copying.copy(self._bucket, source.key, source, headers=headers, meta=meta, large=sys.maxsize)
-
     async def _rename(self, intent: Intent) -> Carried:
         await self._preserve(intent.target)
-        try:
-            carried = await self._copy(
-                intent.key,
-                intent.target,
-                is_symlink=bool(intent.data.get("symlink")),
-                size=intent.data.get("size", 0),
-                storage_class=intent.data.get("class", ""),
-            )
-        except NoSuchKey:
-            carried = await self._already_there(intent)
+
+        async def copy(member: Bucket) -> Carried:
+            try:
+                return await self._copy(
+                    member,
+                    intent.key,
+                    intent.target,
+                    is_symlink=bool(intent.data.get("symlink")),
+                    size=intent.data.get("size", 0),
+                    storage_class=intent.data.get("class", ""),
+                )
+            except NoSuchKey:
+                return await _already_there(member, intent)
+
+        carried = _found(await self._bucket.everywhere("CopyObject", copy))
+        self._plain.pop(intent.key, None)
         self._moved(intent, {intent.key: carried})
         if carried.source is not None:
             await self._bucket.delete_object(intent.key)
         return carried
 
-    async def _already_there(self, intent: Intent) -> Carried:
-        """Tell whether an earlier try made this rename, now that its source is not there."""
-        try:
-            head: ObjectHead = await self._bucket.head_object(intent.target)
-        except NoSuchKey:
-            log.warning("%r cannot be renamed to %r: it has gone", intent.key, intent.target)
-            return Carried()
-        return Carried(head.source, head.last_modified)
-
     async def _rename_tree(self, intent: Intent) -> None:
+        moved = await self._bucket.everywhere("CopyObject", lambda member: self._copy_tree(member, intent))
+        self._moved(intent, {key: carried for each in reversed(moved) for key, carried in each.items()})
+        for key in {key for each in moved for key in each}:
+            self._plain.pop(key, None)
+        mine = dict(zip(self._bucket.members, moved, strict=True))
+
+        async def delete(member: Bucket) -> None:
+            if mine[member]:
+                await member.delete_multiple_objects(list(mine[member]))
+
+        await self._bucket.everywhere("DeleteMultipleObjects", delete)
+
+    async def _copy_tree(self, bucket: Bucket, intent: Intent) -> Moved:
         moved: Moved = {}
         marker = ""
         listed: list[ObjectSummary] = []
         while True:
-            page = await self._bucket.list_objects(intent.key, marker=marker, max_keys=1000)
+            page = await bucket.list_objects(intent.key, marker=marker, max_keys=1000)
             listed += page.objects
             if not page.is_truncated:
                 break
@@ -258,6 +267,7 @@ class Carrying:
             try:
                 async with self._limiter:
                     moved[summary.key] = await self._copy(
+                        bucket,
                         summary.key,
                         target,
                         is_symlink=summary.type == _SYMLINK,
@@ -276,12 +286,11 @@ class Carrying:
                 nursery.start_soon(copy, summary)
         if failures:
             raise failures[0]
-        self._moved(intent, moved)
-        if moved:
-            await self._bucket.delete_multiple_objects(list(moved))
+        return moved
 
     async def _copy(
         self,
+        bucket: Bucket,
         key: str,
         target: str,
         *,
@@ -291,35 +300,34 @@ class Carrying:
         storage_class: str = "",
     ) -> Carried:
         if is_symlink:
-            link = await self._bucket.get_symlink(key)
-            return await self._symlink(target, self._relink(target, link))
+            link = await bucket.get_symlink(key)
+            return await self._symlink(bucket, target, self._relink(target, link))
         plain = self._is_plain(key, etag)
-        acl = await self.acl_of(key, etag)
+        acl = await self.acl_of(key, etag, bucket)
         headers = {} if acl is None else {"x-oss-object-acl": acl}
         if storage_class:
             headers["x-oss-storage-class"] = storage_class  # a copy is of the bucket's class if nothing is said
         try:
             if size > copying.LARGE:
                 raise EntityTooLarge(f"{key}: {size} bytes")
-            copy = await self._bucket.copy_object(target, key, headers=headers)
+            copy = await bucket.copy_object(target, key, headers=headers)
         except EntityTooLarge:
             # Parts carry nothing along, so what the object has is asked for and given again.
-            head = await self._bucket.head_object(key)
+            head = await bucket.head_object(key)
             headers.update(carried(head.headers))
             if head.tagging_count:
-                headers["x-oss-tagging"] = urlencode(await self._bucket.get_object_tagging(key), quote_via=quote)
-            copy = await copying.copy(self._bucket, target, head.source, headers=headers, meta=head.meta)
+                headers["x-oss-tagging"] = urlencode(await bucket.get_object_tagging(key), quote_via=quote)
+            copy = await copying.copy(bucket, target, head.source, headers=headers, meta=head.meta)
         if plain:
             self._plain[target] = copy.etag
-        self._plain.pop(key, None)
         return Carried(Source(target, copy.etag, -1, crc64=copy.crc64), copy.last_modified)
 
-    async def acl_of(self, key: str, etag: str | None = None) -> str | None:
+    async def acl_of(self, key: str, etag: str | None = None, bucket: Bucket | None = None) -> str | None:
         """Return the ACL that *key* has of its own, or None."""
         if not self._keep_acl or self._is_plain(key, etag):
             return None
         try:
-            acl: str = await self._bucket.get_object_acl(key)
+            acl: str = await (bucket or self._bucket).get_object_acl(key)
         except NoSuchKey:
             return None
         except AccessDenied as exc:
@@ -332,6 +340,28 @@ class Carrying:
             log.info("%r has no ACL that could be read: %s", key, exc)
             return None
         return None if acl == "default" else acl
+
+
+async def _copy_onto_itself(
+    bucket: Bucket, source: Source, headers: Mapping[str, str], meta: Mapping[str, str]
+) -> CopyObjectResult:
+    # No byte moves when an object is copied onto itself, so one request will do for any size.
+    return await copying.copy(bucket, source.key, source, headers=headers, meta=meta, large=sys.maxsize)
+
+
+async def _already_there(bucket: Bucket, intent: Intent) -> Carried:
+    """Tell whether an earlier try made this rename, now that its source is not there."""
+    try:
+        head: ObjectHead = await bucket.head_object(intent.target)
+    except NoSuchKey:
+        log.warning("%r cannot be renamed to %r: it has gone", intent.key, intent.target)
+        return Carried()
+    return Carried(head.source, head.last_modified)
+
+
+def _found(carried: Sequence[Carried]) -> Carried:
+    """Return the first that tells of an object."""
+    return next((each for each in carried if each.source is not None), carried[0])
 
 
 def _patched(values: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:

@@ -101,7 +101,7 @@ class Upload:
             changed=self._note,
         )
         self._attempts = Attempts(bucket, staged, key, read_base=read_base, save=lambda: self._save(strict=True))
-        self._appending = True
+        self._appending = bucket.appends_well
         self._committing = self._finishing = self._finished = False
         self._unsaved = 0
         self._advancing: set[trio.CancelScope] = set()
@@ -376,10 +376,10 @@ class Upload:
             raise
         except NoSuchUpload:
             # Perhaps because an earlier try was carried out, before a crash say.
-            found = await self._attempts.look([Attempt(etag, whole, size)])
+            found = await self._attempts.is_done(Attempt(etag, whole, size))
             if found is None:
                 raise
-            source, modified = found[1].source, found[1].last_modified
+            source, modified = found.source, found.last_modified
         return UploadResult(source, modified, attributes_current, version)
 
     @contextmanager

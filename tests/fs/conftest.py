@@ -20,7 +20,7 @@ from ossmount.fs.properties import Properties
 from ossmount.fs.recovery import Recovery
 from ossmount.fs.rooms import Places, Rooms, open_rooms
 from ossmount.fs.status import Status
-from ossmount.oss import Client, ClientOptions, Endpoint, RetryPolicy, StaticCredentials
+from ossmount.oss import Bucket, Client, ClientOptions, Endpoint, RetryPolicy, StaticCredentials
 from ossmount.server.threaded import ThreadedServer
 from ossmount.tree.attributes import Defaults
 from ossmount.tree.inodes import ROOT, Node
@@ -216,13 +216,14 @@ class World:
         part_size: int = 1 << 20,
         places: Places | None = None,
         client: Client | None = None,
+        opened: contextlib.AbstractAsyncContextManager[Bucket] | None = None,
         prepare: Callable[[Rooms], None] | None = None,
     ) -> AsyncIterator[View]:
         """Mount; at the end everything is seen into the bucket, unless `View.crash` was called."""
         view: View | None = None
-        async with client or self.client() as connected, trio.open_nursery() as services:
+        async with opened or _bucket_of(client or self.client(), bucket) as found, trio.open_nursery() as services:
             async with open_rooms(
-                connected.bucket(bucket),
+                found,
                 places or self.places,
                 prefix=prefix,
                 defaults=Defaults(uid=CALLER.uid, gid=CALLER.gid),
@@ -243,12 +244,18 @@ class World:
                 await rooms.listing.fill(rooms.inodes.root, first_page_only=True)
                 await Recovery(filesystem).run()
                 await services.start(rooms.executor.run)
-                view = View(filesystem, connected, services.cancel_scope)
+                view = View(filesystem, found.client, services.cancel_scope)
                 yield view
                 if not view.has_crashed:
                     with trio.fail_after(30):
                         await view.status.drain()
             services.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _bucket_of(client: Client, name: str) -> AsyncIterator[Bucket]:
+    async with client:
+        yield client.bucket(name)
 
 
 @pytest.fixture

@@ -60,8 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class OssServer:
     """The embedded server in another process, with an own bucket for each test."""
 
-    def __init__(self, directory: Path) -> None:
-        command = [sys.executable, "-m", "ossmount", "serve", str(directory), "--port", "0", "--introspect"]
+    def __init__(self, directory: Path, *options: str, port: int = 0) -> None:
+        command = [sys.executable, "-m", "ossmount", "serve", str(directory), "--port", str(port), "--introspect"]
+        command += options
         self.process = subprocess.Popen(
             [*command, "--die-with-parent"],
             stdin=subprocess.DEVNULL,
@@ -103,6 +104,16 @@ class OssServer:
     def fail(self, *faults: Mapping[str, Any]) -> None:
         """Let these things go wrong from now on, and no others."""
         self._ask("faults", "PUT", json.dumps(faults).encode())
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """End the process as a crash does."""
+        self.process.kill()
+        self.close()
 
     def close(self) -> None:
         """End the process."""

@@ -1,0 +1,206 @@
+"""A mount over several endpoints: it reads as long as one of them lives, and ends with the same in all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import oss2
+import pytest
+import trio
+
+from ossmount.oss import Bucket, ClientOptions, Endpoint, RetryPolicy, StaticCredentials, open_cluster
+from ossmount.server.faults import Fault
+from ossmount.server.threaded import ThreadedServer
+
+World = Any
+QUICK = RetryPolicy(attempts=2, base=0.0)
+
+
+@pytest.fixture
+def servers(oss_server: ThreadedServer, tmp_path: Path) -> Iterator[list[ThreadedServer]]:
+    with ThreadedServer(tmp_path / "second") as second:
+        for server in (oss_server, second):
+            server.store.put_bucket("bucket")
+        yield [oss_server, second]
+
+
+@pytest.fixture
+def opened(servers: list[ThreadedServer]) -> Callable[..., contextlib.AbstractAsyncContextManager[Bucket]]:
+    """Open the bucket at both servers."""
+
+    def open_both(**options: Any) -> contextlib.AbstractAsyncContextManager[Bucket]:
+        return open_cluster(
+            [Endpoint.parse(server.url, region="cn-hangzhou") for server in servers],
+            StaticCredentials("ak", "sk"),
+            "bucket",
+            options=ClientOptions(retry=QUICK),
+            retry=QUICK,
+            steady=True,
+            **options,
+        )
+
+    return open_both
+
+
+@pytest.fixture
+def contents(
+    servers: list[ThreadedServer], oss2_session: oss2.Session, contents_of: Callable[[oss2.Bucket], dict[str, object]]
+) -> Callable[[], list[dict[str, object]]]:
+    """What another client finds at each of the servers."""
+    auth = oss2.AuthV4("ak", "sk")
+    buckets = [
+        oss2.Bucket(auth, server.url, "bucket", region="cn-hangzhou", session=oss2_session) for server in servers
+    ]
+    return lambda: [contents_of(bucket) for bucket in buckets]
+
+
+VERBS = [
+    "PutObject",
+    "CopyObject",
+    "PutSymlink",
+    "DeleteObject",
+    "DeleteMultipleObjects",
+    "InitiateMultipartUpload",
+    "UploadPart",
+    "CompleteMultipartUpload",
+]
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["refused", "done"])
+@pytest.mark.parametrize("verb", VERBS)
+async def test_whatever_fails_at_one_is_done_at_both_in_the_end(
+    world: World,
+    servers: list[ThreadedServer],
+    opened: Any,
+    contents: Any,
+    workload: list[Any],
+    tree: Any,
+    verb: str,
+    *,
+    done: bool,
+) -> None:
+    # Each fails twice in a row, so that the client gives up and the executor has to try again.
+    for first, server in enumerate(servers, 1):
+        server.faults.add(Fault(operation=verb, first=first, count=2, status=500, done=done))
+    async with world.mount(opened=opened(), part_size=131_072) as view:
+        for operation in workload:
+            await view.do(operation)
+            tree = tree.after(operation)
+        for fh in list(view.handles):
+            await view.close(view.handles.pop(fh))
+        assert await view.flush() == {"pending": 0, "failed": []}
+        if (verb, done) != ("InitiateMultipartUpload", True):  # nobody was told their ids
+            assert [each async for each in view.rooms.bucket.iter_multipart_uploads()] == []
+    assert contents() == [tree.objects(), tree.objects()]
+
+
+async def put_at(servers: list[ThreadedServer], key: str, content: bytes, piece: int = 0) -> None:
+    """Put an object at each server; with *piece* append it, in pieces of that size and twice that size."""
+    for number, server in enumerate(servers, 1):
+        async with open_cluster(
+            [Endpoint.parse(server.url, region="cn-hangzhou")], StaticCredentials("ak", "sk"), "bucket"
+        ) as bucket:
+            if not piece:
+                await bucket.put_object(key, content)
+            for start in range(0, len(content), piece * number) if piece else ():
+                await bucket.append_object(key, start, content[start : start + piece * number])
+
+
+@pytest.mark.parametrize("first", [1, 2])
+async def test_the_middle_of_a_large_file_is_changed_at_both(
+    world: World, servers: list[ThreadedServer], opened: Any, first: int
+) -> None:
+    content = os.urandom(4 << 20)
+    await put_at(servers, "large", content)
+    servers[0].faults.add(Fault(operation="UploadPartCopy", first=first, count=2, status=500))
+    async with world.mount(opened=opened(), part_size=1 << 20) as view:
+        fh = await view.open("large", os.O_RDWR)
+        await view.pwrite(fh, b"changed", 2_000_000)
+        await view.close(fh)
+        assert await view.flush() == {"pending": 0, "failed": []}
+        assert min(server.count("UploadPartCopy") for server in servers) > 1
+        changed = content[:2_000_000] + b"changed" + content[2_000_007:]
+        for member in view.rooms.bucket.members:
+            assert (await member.get_object("large"))[1] == changed
+
+
+async def test_an_object_whose_etags_differ_is_read_and_appended_to(
+    world: World, servers: list[ThreadedServer], opened: Any
+) -> None:
+    content = os.urandom(600_000)
+    await put_at(servers, "log", content, piece=100_000)
+    async with world.mount(opened=opened(), part_size=131_072) as view:
+        members = view.rooms.bucket.members
+        assert len({(await member.head_object("log")).etag for member in members}) == 2
+        for _ in range(3):
+            assert await view.read("log") == content
+        servers[1].faults.add(Fault(operation="PutObject", count=2, status=500))
+        fh = await view.open("log", os.O_WRONLY | os.O_APPEND)
+        await view.pwrite(fh, b"one more line", len(content))
+        await view.close(fh)
+        assert await view.flush() == {"pending": 0, "failed": []}
+        for member in members:
+            assert (await member.get_object("log"))[1] == content + b"one more line"
+        assert await view.read("log") == content + b"one more line"
+
+
+async def test_what_one_refuses_for_good_is_kept_and_says_where(
+    world: World, servers: list[ThreadedServer], opened: Any, contents: Any
+) -> None:
+    servers[1].faults.add(Fault(operation="PutObject", count=None, status=403, code="AccessDenied"))
+    async with world.mount(opened=opened()) as view:
+        await view.write("f", b"precious")
+        failed = (await view.flush())["failed"]
+        assert [each["path"] for each in failed] == ["f"]
+        assert servers[1].url in failed[0]["error"]
+        assert "AccessDenied" in failed[0]["error"]
+        servers[1].faults.clear()
+        assert await view.flush() == {"pending": 0, "failed": []}
+    assert [each["f"][0] for each in contents()] == [b"precious", b"precious"]
+
+
+async def test_what_was_done_at_one_before_a_crash_is_done_at_both_afterwards(
+    world: World, servers: list[ThreadedServer], opened: Any, contents: Any
+) -> None:
+    body = os.urandom(500_000)
+    async with world.mount(opened=opened(), part_size=131_072) as view:
+        await view.mkdir("d")
+        await view.write("d/a", b"a")
+        await view.flush()
+        for verb in ("CompleteMultipartUpload", "DeleteMultipleObjects"):
+            servers[1].faults.add(Fault(operation=verb, count=None, status=500))
+        await view.write("big", body)
+        await view.rename("d", "e")
+        with trio.fail_after(20):
+            while min(servers[0].count(verb) for verb in ("CompleteMultipartUpload", "DeleteMultipleObjects")) < 1:
+                await trio.sleep(0.01)
+        view.crash()
+    servers[1].faults.clear()
+    async with world.mount(opened=opened(), part_size=131_072) as view:
+        assert await view.flush() == {"pending": 0, "failed": []}
+    for each in contents():
+        assert {key: value[0] for key, value in each.items()} == {"big": body, "e/": b"", "e/a": b"a"}
+
+
+async def test_times_stay_whoever_is_read(world: World, tmp_path: Path) -> None:
+    def an_hour_ago() -> float:
+        return time.time() - 3600
+
+    with ThreadedServer(tmp_path / "old", clock=an_hour_ago) as old:
+        old.store.put_bucket("bucket")
+        both = [world.server, old]
+        await put_at(both, "f", b"x" * 300_000)
+        seen = set()
+        endpoints = [Endpoint.parse(server.url, region="cn-hangzhou") for server in both]
+        opened = open_cluster(endpoints, StaticCredentials("ak", "sk"), "bucket", steady=True)
+        async with world.mount(opened=opened, ttl=0.0) as view:
+            for _ in range(4):
+                await view.ls()
+                seen.add((await view.stat("f")).attributes.mtime_ns)
+                assert await view.read("f") == b"x" * 300_000
+        assert len(seen) == 1

@@ -1,0 +1,76 @@
+"""A real mount over two servers, of which one dies while programs read, and comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import oss2
+import pytest
+
+Mount = Any
+
+
+@pytest.fixture
+def second(oss_process: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Start another server, or the same again where it was."""
+    running: list[Any] = []
+
+    def start(port: int = 0) -> Any:
+        running.append(type(oss_process)(tmp_path / "second", port=port))
+        return running[-1]
+
+    yield start
+    for each in running:
+        if each.process.poll() is None:
+            each.close()
+
+
+@pytest.mark.parametrize("schedule", ["roundRobin", "masterSlave"])
+def test_reading_goes_on_when_an_endpoint_dies_and_writing_when_it_is_back(
+    mounted: Callable[..., Mount],
+    oss_process: Any,
+    bucket: oss2.Bucket,
+    oss2_session: oss2.Session,
+    second: Callable[..., Any],
+    schedule: str,
+) -> None:
+    server = second()
+    other = oss2.Bucket(bucket.auth, server.url, bucket.bucket_name, region="cn-hangzhou", session=oss2_session)
+    other.create_bucket()
+    large = os.urandom(24 << 20)
+    for each in (bucket, other):
+        each.put_object("large", large)
+        for number in range(20):
+            each.put_object(f"d/{number}", str(number))
+    mount = mounted(
+        "--endpoint", server.url, "--endpoint", oss_process.url, "--schedule", schedule, "--ttl", "0", "--memory", "16M"
+    )
+    assert [each["state"] for each in mount.status()["endpoints"]] == ["alive", "alive"]
+
+    with (mount.place / "large").open("rb") as file:
+        digest = hashlib.sha256(file.read(1 << 20))
+        server.kill()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    assert digest.digest() == hashlib.sha256(large).digest()
+    for _ in range(2):
+        assert sorted(map(int, os.listdir(mount.place / "d"))) == list(range(20))
+        assert [(mount.place / f"d/{number}").read_text() for number in range(20)] == list(map(str, range(20)))
+    (mount.place / "d/new").write_text("written meanwhile")
+    assert (mount.place / "d/new").read_text() == "written meanwhile"
+    (mount.place / "d/new").rename(mount.place / "d/renamed")
+    assert (mount.place / "d/renamed").read_text() == "written meanwhile"
+    assert [each["state"] for each in mount.status()["endpoints"]] == ["down", "alive"]
+    assert mount.status()["pending"] > 0
+
+    server = second(server.port)
+    mount.flush()
+    for each in (bucket, other):
+        assert each.get_object("d/renamed").read() == b"written meanwhile"
+        assert not each.object_exists("d/new")
+    assert [each["state"] for each in mount.status()["endpoints"]] == ["alive", "alive"]
+    mount.umount()
