@@ -113,9 +113,9 @@ class Properties:
     # Properties of an object
 
     def _writable(self, ino: int) -> Node:
-        if self._fs.read_only:
-            raise OSError(errno.EROFS, "mounted read-only")
-        return self._fs.node(ino)
+        node = self._fs.node(ino)
+        self._fs.check_writable(node)
+        return node
 
     @staticmethod
     def _check_is_object(node: Node) -> None:
@@ -138,6 +138,8 @@ class Properties:
         await self._fs.finish([append()])
 
     async def _get_property(self, node: Node, prop: Property) -> bytes:
+        if node.made is not None:
+            raise OSError(errno.ENODATA, "a picture that is made as it is read is no object", node.name.decode())
         rooms = self._fs.rooms
         if prop.place is Place.LOCAL:
             return self._get_local(node, prop)
