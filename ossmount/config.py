@@ -36,6 +36,7 @@ from .options import (
     text,
 )
 from .sources import ConfigError
+from .wire.signing import MAX_EXPIRES_V4
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,6 +54,7 @@ __all__ = [
 ]
 
 _MIB = 1 << 20
+_CENTURY = 36500 * 86400.0  # seconds; version 1 of the signature names the second, and sets no limit
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
@@ -60,6 +62,13 @@ def _role_duration(value: object) -> float:
     seconds = parse_duration(value)
     if seconds < 900:
         raise ValueError("expected at least 15m")
+    return seconds
+
+
+def _url_expires(value: object) -> float:
+    seconds = parse_duration(value)
+    if not 1 <= seconds <= _CENTURY:
+        raise ValueError("expected at least 1s and at most 36500d")
     return seconds
 
 
@@ -165,6 +174,13 @@ class Config:
         ("exact", "list"),
         "`exact`: owner, mode and mtime come from a HEAD of each object; `list`: objects written by others "
         "show what a listing tells, which costs no request.",
+    )
+    url_expires: float = option(
+        _url_expires,
+        3600.0,
+        "DURATION",
+        "For how long a URL that `user.oss.url` gives is good: with signature V4 at most 7 days.",
+        shown="1h",
     )
 
     # Local resources.
@@ -382,6 +398,8 @@ def _check(config: Config, *, anywhere: bool = False) -> None:
         raise ConfigError("oidc_provider_arn and oidc_token_file go together: only one of them was given")
     if (config.oidc_token_file or config.external_id) and not config.role_arn:
         raise ConfigError("which role? oidc_token_file and external_id need role_arn")
+    if config.signature == "v4" and config.url_expires > MAX_EXPIRES_V4:
+        raise ConfigError("url_expires is at most 7d with signature v4; with v1 it may be longer")
 
 
 def parse_mount_options(words: str, *, sloppy: bool = False) -> tuple[dict[str, object], tuple[str, ...]]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_URL_EXPIRES = 3600  # seconds
 _DRAIN = 600.0  # seconds that an end by a signal waits for the bucket; what is left then is left to the next mount
 
 
@@ -76,7 +75,7 @@ async def _serve(config: Config, filesystem: FileSystem, ready: Callable[[], Non
     bucket = filesystem.rooms.bucket
 
     async def url_of(key: str) -> str:
-        return await bucket.presign(key, expires=_URL_EXPIRES)
+        return await bucket.presign(key, expires=int(config.url_expires))
 
     status = Status(filesystem, commit=config.commit, source=config.source)
     operations = Operations(filesystem, Properties(filesystem, url_of=url_of))

@@ -142,6 +142,17 @@ def test_what_cannot_go_together_is_refused(given: dict[str, Any], complaint: st
         compose(**given)
 
 
+def test_a_url_is_good_for_as_long_as_its_signature_allows() -> None:
+    assert compose().url_expires == 3600.0
+    assert compose(url_expires="7d").url_expires == 7 * 86400.0
+    assert compose(url_expires="30d", signature="v1").url_expires == 30 * 86400.0
+    with pytest.raises(ConfigError, match="url_expires is at most 7d with signature v4"):
+        compose(url_expires="169h")
+    for wrong in ("0", "500ms", "9" * 400 + "d", "soon"):
+        with pytest.raises(ConfigError, match="option url_expires on the command line: cannot use"):
+            compose(url_expires=wrong, signature="v1")
+
+
 def test_a_service_must_be_named() -> None:
     with pytest.raises(ConfigError, match="which service"):
         load("bucket", "/mnt/oss", environ={}, files=())
@@ -242,7 +253,7 @@ def test_endpoints_may_be_several_in_every_form(tmp_path: Path) -> None:
         given, _ = parse_mount_options(words)
         assert compose(endpoint=given["endpoint"]).endpoint == both
     assert compose({"OSSMOUNT_ENDPOINT": "http://c"}, (file,)).endpoint == ("http://c",)  # not a third one
-    with pytest.raises(ConfigError, match="option endpoint .*http://a is there twice"):
+    with pytest.raises(ConfigError, match=r"option endpoint .*http://a is there twice"):
         compose(endpoint=("http://a", "http://a"))
 
 
