@@ -86,8 +86,8 @@ class Shelf(Generic[K]):
     def get(self, key: K) -> Body | None:
         """Return what was put as *key*, None if it is not there any more; hold it before anything else happens."""
         now = trio.current_time()
-        for stale in [each for each, kept in self._kept.items() if kept.until <= now]:
-            self._drop(stale)
+        while self._kept and (oldest := next(iter(self._kept.items())))[1].until <= now:
+            self._drop(oldest[0])
         kept = self._kept.get(key)
         return kept.body if kept is not None else None
 
@@ -126,6 +126,7 @@ class Shelf(Generic[K]):
         return fits and self.memory_used + size <= self._memory
 
     def _spool(self, content: bytes | memoryview) -> int:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # a cache may be deleted at any time
         with tempfile.TemporaryFile(dir=self._directory) as file:
             file.write(content)
             file.flush()

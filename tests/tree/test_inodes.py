@@ -88,3 +88,34 @@ def test_a_forgotten_directory_takes_what_only_it_leads_to(inodes: Inodes) -> No
 def test_the_root_never_goes(inodes: Inodes) -> None:
     inodes.forget(ROOT, 100)
     assert inodes[ROOT] is inodes.root
+
+
+def test_a_derived_node_is_found_and_not_listed_and_goes_when_it_is_forgotten(inodes: Inodes) -> None:
+    directory = folder(inodes, inodes.root, b"d")
+    known = len(inodes)
+    node = inodes.derive(directory, b"f@1w", FILE, made="a picture")
+    inodes.refer(node)
+    assert directory.directory is not None
+    assert directory.directory.derived == {b"f@1w": node}
+    assert list(inodes.below(inodes.root)) == [directory]
+    assert inodes.key_of(node) == "pre/d/f@1w"
+    inodes.forget(node.ino, 1)
+    assert directory.directory.derived == {}
+    assert len(inodes) == known
+
+
+def test_what_takes_the_place_of_a_derived_node_unlinks_it(inodes: Inodes) -> None:
+    directory = folder(inodes, inodes.root, b"d")
+    first = inodes.derive(directory, b"x", FILE, made=1)
+    inodes.refer(first)
+    second, third = (inodes.derive(directory, name, FILE, made=2) for name in (b"x", b"y"))
+    assert first.is_unlinked
+    assert not second.is_unlinked
+    real = inodes.make(directory, b"x", FILE)
+    assert second.is_unlinked
+    assert inodes[first.ino] is first  # the kernel refers to it
+    assert directory.directory is not None
+    assert directory.directory.children == {b"x": real}
+    inodes.detach(directory)
+    assert third.is_unlinked
+    assert len(inodes) == 2  # the root, and the one that the kernel refers to
