@@ -52,8 +52,6 @@ log = logging.getLogger(__name__)
 MAX_DOCUMENT = 4 * 1024 * 1024
 # The service looks after itself once so many seconds, counted from full hours.
 HOUR = 3600
-# Of a form, which is held in memory with the file in it.
-MAX_FORM = 256 * 1024 * 1024
 
 _ANSWERS = (Response, Download)
 
@@ -244,9 +242,11 @@ class App:
         exchange.access_key_id = service.authorize(request, operation.right, now, image=exchange.image)
         if operation.body is Body.OBJECT:
             return await self._store(operation, request, exchange)
-        if operation.body is not Body.NONE:
+        if operation.body is Body.FORM:
+            return await self._store_form(operation, request, exchange)
+        if operation.body is Body.DOCUMENT:
             document = bytearray()
-            await exchange.receive_into(document.extend, MAX_DOCUMENT if operation.body is Body.DOCUMENT else MAX_FORM)
+            await exchange.receive_into(document.extend, MAX_DOCUMENT)
             request.body = bytes(document)
         answer = operation.run(service, request)
         return answer if isinstance(answer, _ANSWERS) else await answer
@@ -269,6 +269,21 @@ class App:
             if digests.crc64 not in (None, body.crc64):
                 raise InvalidCRC64
             answer = operation.run(self._service, request, body)
+            return answer if isinstance(answer, _ANSWERS) else await answer
+        finally:
+            body.discard()
+
+    async def _store_form(self, operation: Operation, request: Request, exchange: Exchange) -> Response | Download:
+        """Carry out an operation that stores the file in the form it comes with."""
+        from ..wire.form import MAX_OVERHEAD, FormReader
+
+        self._service.bucket(request)
+        body: Incoming = self.store.blobs.incoming()
+        try:
+            form = FormReader(request.headers.get("content-type", ""), body.write)
+            await exchange.receive_into(form.feed, MAX_BODY + MAX_OVERHEAD)
+            body.finish()
+            answer = operation.run(self._service, request, form.finish(), body)
             return answer if isinstance(answer, _ANSWERS) else await answer
         finally:
             body.discard()

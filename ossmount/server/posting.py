@@ -10,25 +10,25 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from ..wire.errors import AccessDenied, MissingArgument
-from ..wire.message import Request
+from ..wire.message import Request, encode_key
 from ..wire.models import PutObjectResult
 from ..wire.object_calls import read_write
-from ..wire.post_object import check_policy, read_post_object, verify_post_object, write_post_object
+from ..wire.post_object import check_policy, verify_post_object, write_post_object
 from .callbacks import call_back, read_local_callback
 from .objects import check_overwrite, settled, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from ..wire.form import Form
     from ..wire.message import Response
-    from ..wire.post_object import Form
+    from .blobs import Incoming
     from .service import Service
 
 
-def post_object(service: Service, request: Request) -> Response | Awaitable[Response]:
-    """PostObject."""
+def post_object(service: Service, request: Request, form: Form, body: Incoming) -> Response | Awaitable[Response]:
+    """PostObject of a *form* with the file *body*."""
     bucket = service.bucket(request)
-    form = read_post_object(request)
     now = service.store.clock()
     signer = verify_post_object(form, service.credentials, now=now, region=service.options.region)
     check_policy(form, bucket.name, now=now)
@@ -43,15 +43,9 @@ def post_object(service: Service, request: Request) -> Response | Awaitable[Resp
     call = read_write(put)
     callback = read_local_callback(put)
     check_overwrite(service, bucket, put.key, call.forbid_overwrite)
-    body = service.store.blobs.incoming()
-    try:
-        body.write(bytes(form.body))
-        body.finish()
-        record = service.store.put(bucket, put.key, body, settled(call.properties, bucket))
-    finally:
-        body.discard()
+    record = service.store.put(bucket, put.key, body, settled(call.properties, bucket))
     result = PutObjectResult(record.etag, record.crc64, version_of(bucket, record))
-    location = f"http://{request.headers.get('host')}/{put.key}"
+    location = f"http://{request.headers.get('host')}/{encode_key(put.key)}"
     response = write_post_object(result, form, bucket.name, location)
     return response if callback is None else call_back(service, callback, put, record, response)
 

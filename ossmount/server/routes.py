@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Body(enum.Enum):
-    """What an operation does with the body of its request: nothing, reads it whole (a form is long), or stores it."""
+    """What an operation does with the body of its request: nothing, reads it, or stores it, or the file in its form."""
 
     NONE = "none"
     DOCUMENT = "document"
@@ -31,8 +31,8 @@ class Body(enum.Enum):
 class Operation:
     """An operation by its name in the API reference.
 
-    *run* takes the service, the request and, for a stored body, what was received; it returns an answer or an awaitable
-    of one.
+    *run* takes the service, the request and, for a stored body, what was received, with a form that before it; it
+    returns an answer or an awaitable of one.
     """
 
     name: str

@@ -286,8 +286,6 @@ def write_head_object(head: ObjectHead, overrides: Mapping[str, str] | None = No
         fields(headers, "x-oss-restore", head.restore)
     if head.version_id is not None:
         fields(headers, "x-oss-version-id", head.version_id)
-    if head.version_id is not None:
-        fields(headers, "x-oss-version-id", head.version_id)
     return Response(status, headers)
 
 
@@ -356,8 +354,6 @@ def write_get_symlink(result: SymlinkResult) -> Response:
     headers["last-modified"] = http_date(result.last_modified)
     headers["x-oss-object-type"] = "Symlink"
     headers["x-oss-symlink-target"] = encode_key(result.target)
-    if result.version_id is not None:
-        headers["x-oss-version-id"] = result.version_id
     if result.version_id is not None:
         headers["x-oss-version-id"] = result.version_id
     return Response(200, headers)

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import hmac
 import json
-import re
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
-from email.message import Message
 from hashlib import sha1, sha256
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +21,11 @@ from .errors import (
     AccessDenied,
     EntityTooLarge,
     EntityTooSmall,
-    FieldItemTooLong,
-    IncorrectNumberOfFilesInPOSTRequest,
     InvalidArgument,
     InvalidPolicyDocument,
-    MalformedPOSTRequest,
     OutOfLimits,
-    RequestIsNotMultiPartContent,
 )
+from .listing_calls import namer
 from .message import Headers, Request, Response
 from .object_calls import quoted, xml_response
 from .signing import ALGORITHM_V4, Version, signing_key
@@ -41,17 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .credentials import Credentials
+    from .form import Form
     from .models import PutObjectResult
     from .verifying import Lookup
-
-MAX_FIELD = 8 * 1024
-MAX_FIELDS = 100
-_BOUNDARY = re.compile(rb"[ -~]{1,70}")
-# Fields that a policy says nothing about.
-_FREE = frozenset(
-    "policy signature ossaccesskeyid file submit x-oss-signature x-oss-security-token security-token "
-    "x-oss-signature-version x-oss-credential x-oss-date".split()
-)
 
 
 # The client's half
@@ -135,93 +121,6 @@ def _quoted(text: str) -> str:
 # The server's half
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """A form that was posted: *fields* by lower-case name, and the file."""
-
-    fields: Mapping[str, str]
-    body: bytes | memoryview
-    filename: str = ""
-    content_type: str = ""
-    key: str = ""
-    user: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def headers(self) -> Headers:
-        """What the form says about the object, as headers of PutObject say it."""
-        named = {name: value for name, value in self.fields.items() if name not in _FREE and name != "key"}
-        headers = Headers({name: value.encode().decode("latin-1") for name, value in named.items()})
-        if self.content_type and "content-type" not in headers:
-            headers["content-type"] = self.content_type
-        return headers
-
-
-def read_post_object(request: Request) -> Form:
-    """Read the form.
-
-    Raises:
-        RequestIsNotMultiPartContent: it is something else.
-        MalformedPOSTRequest, FieldItemTooLong, IncorrectNumberOfFilesInPOSTRequest, InvalidArgument: it will not do.
-    """
-    header = Message()
-    header["content-type"] = request.headers.get("content-type", "")
-    boundary = str(header.get_param("boundary", "")).encode("latin-1", "replace")
-    if header.get_content_type() != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
-        raise RequestIsNotMultiPartContent
-    fields: dict[str, str] = {}
-    file: tuple[bytes, str, str] | None = None
-    for disposition, kind, content in _parts(bytes(request.body or b""), b"--" + boundary):
-        name = str(disposition.get_param("name", "", header="content-disposition")).lower()
-        if name == "file":
-            if file is not None:
-                raise IncorrectNumberOfFilesInPOSTRequest
-            filename = str(disposition.get_param("filename", "", header="content-disposition"))
-            file = content, filename.encode("latin-1", "replace").decode("utf-8", "replace"), kind
-        elif file is None:
-            if len(content) > MAX_FIELD or len(fields) == MAX_FIELDS:
-                raise FieldItemTooLong
-            try:
-                fields[name] = content.decode()
-            except UnicodeDecodeError:
-                raise MalformedPOSTRequest from None
-    if file is None:
-        raise IncorrectNumberOfFilesInPOSTRequest
-    if not fields.get("key"):
-        raise InvalidArgument("Bucket POST must contain a field named 'key'.", details={"ArgumentName": "key"})
-    body, filename, kind = file
-    filename = re.split(r"[/\\]", filename)[-1]
-    key = fields["key"].replace("${filename}", filename)
-    return Form(fields=fields, body=body, filename=filename, content_type=kind, key=key)
-
-
-def _parts(body: bytes, delimiter: bytes) -> list[tuple[Message, str, bytes]]:
-    """Cut a multipart body: for each part its disposition, its type, and its content."""
-    end = b"\r\n" + delimiter
-    # So that the first delimiter looks like the others.
-    at = (b"\r\n" + body).find(end)
-    if at != 0:
-        raise MalformedPOSTRequest
-    at = len(delimiter)
-    parts: list[tuple[Message, str, bytes]] = []
-    while body[at : at + 2] != b"--":
-        if body[at : at + 2] != b"\r\n" or len(parts) > MAX_FIELDS:
-            raise MalformedPOSTRequest
-        start, stop = body.find(b"\r\n\r\n", at), body.find(end, at)
-        if start < 0 or stop < 0 or start + 4 > stop + 2:
-            raise MalformedPOSTRequest
-        head = Message()
-        kind = ""
-        for line in body[at + 2 : start].decode("latin-1").split("\r\n"):
-            name, _, value = line.partition(":")
-            if name.strip().lower() == "content-disposition":
-                head["content-disposition"] = value.strip()
-            elif name.strip().lower() == "content-type":
-                kind = value.strip()
-        parts.append((head, kind, body[start + 4 : stop]))
-        at = stop + len(end)
-    return parts
-
-
 def verify_post_object(form: Form, lookup: Lookup, *, now: float, region: str = "") -> Signer | None:
     """Return who signed the policy of *form*, or None when nobody did; see `verifying.verify`.
 
@@ -273,7 +172,7 @@ def check_policy(form: Form, bucket: str, *, now: float) -> None:
         raise AccessDenied("Invalid according to Policy: Policy expired.")
     values = {**form.fields, "bucket": bucket}
     for condition in conditions:
-        _check_condition(condition, values, len(form.body))
+        _check_condition(condition, values, form.size)
 
 
 def _check_condition(condition: Any, values: Mapping[str, str], size: int) -> None:
@@ -316,7 +215,8 @@ def write_post_object(result: PutObjectResult, form: Form, bucket: str, location
     if redirect.startswith(("http://", "https://")) and redirect.isprintable() and redirect.isascii():
         response = Response(303, Headers({"location": redirect, "content-length": "0"}))
     elif status == "201":
-        elements = [xml.tag("Bucket", bucket), xml.tag("Location", location), xml.tag("Key", form.key)]
+        write = namer(False)
+        elements = [xml.tag("Bucket", bucket), write("Location", location), write("Key", form.key)]
         response = xml_response(xml.document("PostResponse", [*elements, xml.tag("ETag", etag)]), 201)
         response.headers["location"] = location
     else:

@@ -15,6 +15,7 @@ from ossmount.wire.post_object import post_object, sign_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
 
@@ -92,6 +93,17 @@ def test_forms_that_are_refused(
     never = {"key": "k", "x-oss-forbid-overwrite": "true"}
     assert refused(post(never, conditions=[])) == (409, "FileAlreadyExists")
     assert turned.get("/bucket/k").content == b"old"
+
+
+def test_a_file_of_any_size_goes_from_the_form_to_the_disk(
+    post: Post, turned: httpx.Client, turned_server: ThreadedServer, tmp_path: Path
+) -> None:
+    data = bytes(range(256)) * 8192
+    answer = post({"key": "\x01", "success_action_status": "201"}, data, conditions=[])
+    assert answer.status_code == 201
+    assert turned.get("/bucket/%01").content == data
+    assert post({"key": ""}, data, conditions=[]).status_code == 400
+    assert not list((tmp_path / "turned" / "tmp").iterdir())
 
 
 def test_anybody_posts_into_a_public_bucket(post: Post, turned: httpx.Client) -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings, strategies as st
 
 from ossmount.wire import errors, post_object
 from ossmount.wire.credentials import Credentials
-from ossmount.wire.message import Headers, Request
+from ossmount.wire.form import Form, FormReader
 from ossmount.wire.models import PutObjectResult
-from ossmount.wire.post_object import Form, check_policy, read_post_object, sign_policy, verify_post_object
+from ossmount.wire.post_object import check_policy, sign_policy, verify_post_object
 from ossmount.wire.signing import Version
 
 NOW = 1700000000.0
@@ -33,7 +33,17 @@ def lookup(access_key_id: str) -> Credentials | None:
 
 
 def posted(fields: dict[str, str], body: bytes = b"12345", filename: str = "f.txt") -> Form:
-    return read_post_object(post_object.post_object("b", fields, body, filename=filename))
+    request = post_object.post_object("b", fields, body, filename=filename)
+    return read(request.headers["content-type"], bytes(request.body or b""))[0]
+
+
+def read(kind: str, data: bytes, step: int = 1 << 20) -> tuple[Form, bytes]:
+    """Read a form that comes in pieces of *step* bytes, and the file in it."""
+    file = bytearray()
+    reader = FormReader(kind, file.extend)
+    for start in range(0, len(data), step):
+        reader.feed(data[start : start + step])
+    return reader.finish(), bytes(file)
 
 
 @pytest.mark.parametrize("version", ["v1", "v4"])
@@ -42,7 +52,7 @@ def test_a_signed_form_is_let_through(version: Version, credentials: Credentials
     signed = sign_policy(CONDITIONS, credentials, now=NOW, expires=60, region="cn-hangzhou", version=version)
     form = posted({**FIELDS, **signed}, filename="C:\\dir\\ü.txt")
 
-    assert (form.key, form.body, form.filename) == ("user/ü.txt", b"12345", "ü.txt")
+    assert (form.key, form.size, form.filename) == ("user/ü.txt", 5, "ü.txt")
     signer = verify_post_object(form, lookup, now=NOW, region="cn-hangzhou")
     assert signer is not None
     assert signer.access_key_id == credentials.access_key_id
@@ -151,14 +161,27 @@ KIND = "multipart/form-data; boundary=b"
 )
 def test_a_form_that_is_none_is_refused(kind: str, body: bytes, error: type[errors.ServiceError]) -> None:
     with pytest.raises(error):
-        read_post_object(Request("POST", "b", headers=Headers({"content-type": kind}), body=body))
+        read(kind, body)
+    with pytest.raises(error):
+        read(kind, body, 1)
 
 
-@given(st.binary(max_size=60), st.dictionaries(st.sampled_from(["key", "a", "b"]), st.text(max_size=10), max_size=3))
+# With beginnings of a boundary in it.
+contents = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([b"\r\n--ossmount-for", b"\r\n", b"--"]))).map(
+    b"".join
+)
+
+
+@given(
+    contents,
+    st.dictionaries(st.sampled_from(["key", "a", "b"]), st.text(max_size=10), max_size=3),
+    st.integers(1, 60),
+)
 @settings(max_examples=100, deadline=None)
-def test_any_bytes_survive_the_form(body: bytes, fields: dict[str, str]) -> None:
-    form = posted({**fields, "key": "k"}, body)
-    assert (form.body, form.key) == (body, "k")
+def test_any_bytes_survive_the_form_however_it_is_cut(body: bytes, fields: dict[str, str], step: int) -> None:
+    request = post_object.post_object("b", {**fields, "key": "k"}, body)
+    form, file = read(request.headers["content-type"], bytes(request.body or b""), step)
+    assert (file, form.size, form.key) == (body, len(body), "k")
     assert {name: form.fields[name] for name in fields if name != "key"} == {
         name: text for name, text in fields.items() if name != "key"
     }
