@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import quote, unquote, urlencode
 
 import alibabacloud_oss_v2 as sdk
@@ -185,27 +185,28 @@ class V2Hand:
 class OurHand:
     """Our own client."""
 
+    headers: ClassVar = {"content-type": CONTENT_TYPE, "cache-control": CACHE_CONTROL}
+
     def __init__(self, bucket: blocking.Blocking) -> None:
         self._bucket = bucket
-        self._headers = {"content-type": CONTENT_TYPE, "cache-control": CACHE_CONTROL}
 
     def put(self, key: str, body: bytes, meta: dict[str, str], tags: dict[str, str], acl: str) -> None:
-        self._bucket.put_object(key, body, headers=self._headers, meta=meta)
+        self._bucket.put_object(key, body, headers=self.headers, meta=meta)
         self._bucket.put_object_tagging(key, tags)
         self._bucket.put_object_acl(key, acl)
 
     def append(self, key: str, pieces: list[bytes], meta: dict[str, str]) -> None:
         position = 0
         for piece in pieces:
-            position = self._bucket.append_object(key, position, piece, headers=self._headers, meta=meta).next_position
+            position = self._bucket.append_object(key, position, piece, headers=self.headers, meta=meta).next_position
 
     def upload(self, key: str, parts: list[bytes], meta: dict[str, str]) -> None:
-        upload = self._bucket.initiate_multipart_upload(key, headers=self._headers, meta=meta)
+        upload = self._bucket.initiate_multipart_upload(key, headers=self.headers, meta=meta)
         done = [self._bucket.upload_part(key, upload, number, part) for number, part in enumerate(parts, 1)]
         self._bucket.complete_multipart_upload(key, upload, done)
 
     def link(self, key: str, target: str) -> None:
-        self._bucket.put_symlink(key, target, headers=self._headers)
+        self._bucket.put_symlink(key, target, headers=self.headers)
 
     def copy(self, source: str, key: str) -> None:
         self._bucket.copy_object(key, source)

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
+from ossmount.oss import (
+    CORS,
+    AbortMultipartUpload,
+    CORSRule,
+    Expiration,
+    Lifecycle,
+    LifecycleRule,
+    Logging,
+    Referer,
+    Transition,
+    Website,
+)
 from tests.judges.hands import Hand, Oss2Hand, OurHand, Seen, V2Hand
 
 if TYPE_CHECKING:
@@ -54,6 +68,17 @@ def test_an_object_is_the_same_to_both(pair: tuple[Hand, Hand]) -> None:
     assert reader.part(KEY, 250, 300) == body[250:300]
 
 
+def test_metadata_that_are_not_ascii_travel_in_a_way_that_others_can_undo(
+    ours: blocking.Blocking, theirs: Hand
+) -> None:
+    ours.put_object("ours", b"x", headers=OurHand.headers, meta={"title": "Größe 文件"})
+    title = theirs.see("ours").meta["title"]
+    theirs.put("theirs", b"x", {"title": title}, {}, "default")
+
+    assert (title.isascii(), unquote(title)) == (True, "Größe 文件")
+    assert ours.head_object("theirs").meta == {"title": "Größe 文件"}
+
+
 def test_what_was_appended_and_what_has_parts_is_the_same_to_both(pair: tuple[Hand, Hand]) -> None:
     writer, reader = pair
     body = b"".join(PARTS)
@@ -89,3 +114,75 @@ def test_each_goes_on_where_the_other_stopped(pair: tuple[Hand, Hand]) -> None:
     assert sorted(second.keys()) == sorted(first.keys()) == sorted(["a", KEY, "b/", "tab\tand\nline", "\u0001 control"])
     second.remove([KEY, "b/", "tab\tand\nline"])
     assert first.keys() == ["\u0001 control", "a"]
+
+
+ROUTE = {
+    "RuleNumber": "1",
+    "Condition": {"KeyPrefixEquals": "old/", "HttpErrorCodeReturnedEquals": "404"},
+    "Redirect": {
+        "RedirectType": "External",
+        "Protocol": "https",
+        "HostName": "new.example",
+        "ReplaceKeyPrefixWith": "new/",
+        "HttpRedirectCode": "301",
+    },
+}
+SETTINGS = {
+    "logging": lambda name: Logging(name, "logs/"),
+    "website": lambda _: Website("index.html", "error.html", routing_rules=(ROUTE,)),
+    "referer": lambda _: Referer(
+        False, ("http://*.ü.example", "http://a.example?b&c"), allow_truncate_query_string=True
+    ),
+    "lifecycle": lambda _: Lifecycle(
+        (
+            LifecycleRule(id="a & b", prefix="ü/", expiration=Expiration(days=3), tags=TAGS),
+            LifecycleRule(
+                id="old",
+                prefix="old/",
+                status="Disabled",
+                transitions=(Transition(storage_class="IA", days=30), Transition(storage_class="Archive", days=60)),
+                abort_multipart_upload=AbortMultipartUpload(days=1),
+                noncurrent_expiration_days=7,
+            ),
+        )
+    ),
+    "cors": lambda _: CORS(
+        (
+            CORSRule(
+                allowed_origins=("http://a.example", "http://*.b.example"),
+                allowed_methods=("GET", "PUT"),
+                allowed_headers=("x-oss-*",),
+                expose_headers=("etag",),
+                max_age_seconds=10,
+            ),
+            CORSRule(allowed_origins=("*",), allowed_methods=("HEAD",)),
+        ),
+        response_vary=True,
+    ),
+}
+# What the second SDK calls the document of a setting.
+DOCUMENTS = {"logging": "bucket_logging_status"}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("theirs", ["oss2", "v2"])
+def test_a_setting_that_an_sdk_reads_and_writes_back_is_what_it_was(
+    ours: blocking.Blocking, bucket2: oss2.Bucket, sync_v2: Judge, setting: str, theirs: str
+) -> None:
+    value = SETTINGS[setting](sync_v2.name)
+    getattr(ours, f"put_bucket_{setting}")(value)
+
+    if theirs == "oss2":
+        held = getattr(bucket2, f"get_bucket_{setting}")()
+        write = partial(getattr(bucket2, f"put_bucket_{setting}"), held)
+    else:
+        name, document = setting.capitalize(), DOCUMENTS.get(setting, f"{setting}_configuration")
+        held = getattr(sync_v2.ask(f"GetBucket{name}"), document)
+        write = partial(sync_v2.ask, f"PutBucket{name}", **{document: held})
+    if setting == "referer":
+        ours.put_bucket_referer(Referer())
+    else:
+        getattr(ours, f"delete_bucket_{setting}")()
+    write()
+
+    assert getattr(ours, f"get_bucket_{setting}")() == value

@@ -270,3 +270,8 @@ def test_versions_have_acls_tags_and_links_of_their_own(bucket2: oss2.Bucket) ->
     bucket2.put_bucket_versioning(models.BucketVersioningConfig("Suspended"))
     assert bucket2.put_object("a", b"third").versionid == "null"
     assert bucket2.get_bucket_versioning().status == "Suspended"
+
+
+@pytest.mark.judges("ListLiveChannel")
+def test_there_are_no_live_channels(bucket2: oss2.Bucket) -> None:
+    assert bucket2.list_live_channel().channels == []

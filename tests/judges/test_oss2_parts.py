@@ -177,7 +177,6 @@ def test_what_is_colder_is_restored_as_fast_as_was_asked(bucket2: oss2.Bucket) -
     assert (restored.status, restored.headers["x-oss-object-restore-priority"]) == (202, "Expedited")
 
 
-@pytest.mark.judges("GetMetadata")
 def test_a_role_of_the_machine_gives_credentials(
     bucket2: oss2.Bucket, oss2_auth: oss2.AuthBase, oss2_bucket_of: Callable[..., oss2.Bucket], court: Court
 ) -> None:

@@ -71,6 +71,11 @@ judge("GetBucketLocation GetBucketStat", "a bucket tells where it is and what it
   assert.equal(stat.MultipartUploadCount, "0");
 });
 
+judge("ListLiveChannel", "there are no live channels", async () => {
+  const oss = await fresh();
+  assert.deepEqual((await oss.listChannels()).channels, []);
+});
+
 judge("PutBucketAcl GetBucketAcl", "the ACL of a bucket lets everybody read, and no more", async () => {
   const oss = await fresh();
   const name = oss.getBucket();
