@@ -2,7 +2,7 @@
 // ClusterClient: two servers with one bucket.
 
 const { Readable } = require("node:stream");
-const { OSS, agent, assert, client, judge, options, plan, refused, secondAgent } = require("./judge");
+const { OSS, agent, assert, client, collect, judge, options, plan, refused, secondAgent } = require("./judge");
 
 let clusters = 0;
 
@@ -52,6 +52,8 @@ judge("GetObject HeadObject", "reads take turns, or go to the master", async () 
       for (let turn = 0; turn < 4; turn += 1) found.push(await text(both, "who"));
       assert.deepEqual(found, seen);
       assert.equal((await both.head("who")).status, 200);
+      assert.match((await collect((await both.getStream("who")).stream)).toString(), /^[01]$/);
+      assert.deepEqual((await both.list({ prefix: "w" })).objects.map((one) => one.name), ["who"]);
       assert.ok(both.chooseAvailable().get);
       assert.match(both.signatureUrl("who"), /Signature=/);
       await refused(both.get("missing"), { name: "NoSuchKeyError", status: 404 });

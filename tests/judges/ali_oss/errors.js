@@ -60,6 +60,8 @@ judge("", "a server that fails is told apart from one that refuses", async () =>
     await refused(oss.put("a", bytes(10)), { name: "InternalErrorError", status: 500, code: "InternalError" });
     await plan([{ operation: "PutObject", reset: true }]);
     await refused(oss.put("a", bytes(10)), { status: -1 });
+    await plan([{ operation: "PutObject", delay: 60 }]);
+    await refused(oss.put("a", bytes(10), { timeout: 200 }), { name: "ResponseTimeoutError" });
     await plan([{ operation: "PutObject", reset: true }]);
     const stubborn = client({ agent: secondAgent, bucket: "failing", retryMax: 1 });
     assert.equal((await stubborn.put("a", bytes(10))).res.status, 200);
