@@ -12,6 +12,7 @@ from ossmount.wire.checksums import crc64
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 # What a key may hold that breaks somebody's encoding.
@@ -264,3 +265,53 @@ def test_existence_is_told_from_the_absence_of_the_bucket(
     assert not bucket2.object_exists("b")
     with pytest.raises(oss2.exceptions.NoSuchBucket):
         oss2_bucket_of("nowhere").object_exists("a")
+
+
+@pytest.mark.judges("GetObject", "HeadObject")
+def test_ranges_and_conditions(bucket2: oss2.Bucket) -> None:
+    body = bytes(range(250)) * 4
+    etag = bucket2.put_object("a", body).headers["etag"]
+    standard = {"x-oss-range-behavior": "standard"}
+
+    clipped = bucket2.get_object("a", byte_range=(500, 2000), headers=standard)
+    assert (clipped.status, clipped.content_length, clipped.content_range) == (206, 500, "bytes 500-999/1000")
+    assert clipped.read() == body[500:]
+    whole = bucket2.get_object("a", byte_range=(500, 2000))
+    assert (whole.status, whole.read()) == (200, body)
+    assert bucket2.get_object("a", byte_range=(None, 3)).read() == body[-3:]
+    with pytest.raises(oss2.exceptions.ServerError) as outside:
+        bucket2.get_object("a", byte_range=(1000, 2000), headers=standard)
+    assert (outside.value.status, outside.value.code) == (416, "InvalidRange")
+    assert bucket2.get_object("a", headers={"if-match": etag}).status == 200
+    for condition in ({"if-match": '"other"'}, {"if-unmodified-since": "Thu, 01 Jan 2015 00:00:00 GMT"}):
+        with pytest.raises(oss2.exceptions.PreconditionFailed):
+            bucket2.get_object("a", headers=condition)
+    for ask in (bucket2.get_object, bucket2.head_object):
+        with pytest.raises(oss2.exceptions.NotModified):
+            ask("a", headers={"if-none-match": etag})
+
+
+def test_errors_say_what_and_why(bucket2: oss2.Bucket) -> None:
+    for ask in (bucket2.get_object, bucket2.head_object, bucket2.get_object_meta, bucket2.get_symlink):
+        with pytest.raises(oss2.exceptions.NoSuchKey) as caught:
+            ask("missing")
+        error = caught.value
+        assert (error.status, error.code, error.ec) == (404, "NoSuchKey", "0026-00000001")
+        assert error.message == "The specified key does not exist."
+        assert len(error.request_id) == 24
+        assert error.details.get("Key") == "missing"
+
+
+def test_files_and_streams_are_sent_and_read_piece_by_piece(bucket2: oss2.Bucket, tmp_path: Path) -> None:
+    source, back = tmp_path / "source.css", tmp_path / "back"
+    source.write_bytes(bytes(range(256)) * 2000)
+    steps: list[int] = []
+
+    bucket2.put_object_from_file("file", str(source), progress_callback=lambda done, _: steps.append(done))
+    bucket2.get_object_to_file("file", str(back))
+
+    assert back.read_bytes() == source.read_bytes()
+    assert steps[-1] == len(source.read_bytes())
+    assert bucket2.head_object("file").content_type == "text/css"
+    appended = bucket2.append_object("file by appending", 0, source.read_bytes(), init_crc=0)
+    assert appended.crc == bucket2.head_object("file").server_crc
