@@ -25,6 +25,7 @@ import trio
 from ..wire import service
 from ..wire.dates import parse_http_date
 from ..wire.errors import (
+    AccessKeyIdAndSecurityTokenNotMatch,
     BrokenResponse,
     CredentialsError,
     IntegrityError,
@@ -35,9 +36,10 @@ from ..wire.errors import (
     RequestTimeTooSkewed,
     SecurityTokenExpired,
     ServiceError,
+    SignatureDoesNotMatch,
     TimedOut,
 )
-from ..wire.limits import check, is_bucket_name
+from ..wire.limits import check, check_bucket_name
 from ..wire.message import Headers, Request, Response
 from ..wire.refusals import parse_error
 from ..wire.signing import Version, presign, sign
@@ -71,7 +73,14 @@ MAX_ERROR = 256 * 1024
 _WORTH_CORRECTING = 60.0
 # These copy on the server before they answer.
 _SLOW = frozenset({"CopyObject", "UploadPartCopy", "CompleteMultipartUpload"})
-_CREDENTIALS_REFUSED = (InvalidAccessKeyId, InvalidSecurityToken, SecurityTokenExpired)
+# Somebody may have put others in the place where they are from, or half of them.
+_CREDENTIALS_REFUSED = (
+    AccessKeyIdAndSecurityTokenNotMatch,
+    InvalidAccessKeyId,
+    InvalidSecurityToken,
+    SecurityTokenExpired,
+    SignatureDoesNotMatch,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,10 +190,9 @@ class Client:
         """Return the bucket called *name*, without asking whether there is one.
 
         Raises:
-            ValueError: no bucket can have that name.
+            OutOfLimits: no bucket can have that name.
         """
-        if not is_bucket_name(name):
-            raise ValueError(f"not a bucket name: {name!r} (3 to 63 of a-z, 0-9 and -)")
+        check_bucket_name(name)
         return Bucket(self, name)
 
     def statistics(self) -> ClientStatistics:

@@ -11,6 +11,9 @@ from urllib.parse import quote, urlencode
 
 from ..wire import metadata
 from ..wire.errors import AccessDenied
+from ..wire.fields import object_headers
+from ..wire.limits import MAX_PARALLEL, check, check_number, check_part_size
+from ..wire.message import Request
 from ..wire.models import CopyObjectResult
 from . import copying
 from .multipart import Uploads
@@ -46,10 +49,14 @@ class Copies(Uploads):
         a symlink.  The ACL is not copied, as CopyObject does not.
 
         Raises:
+            OutOfLimits: OSS would refuse an argument.
             NoSuchKey: there is no source.
             NotModified, PreconditionFailed: the source is not as the conditions want it, or changed meanwhile.
             FileAlreadyExists: with *forbid_overwrite*, there is such an object.
         """
+        check_number("parallel", parallel, 1, MAX_PARALLEL)
+        check_part_size(part_size)
+        _check_target(self, key, headers, meta)
         origin = source_bucket or self
         head = await origin.head_object(
             source_key,
@@ -85,9 +92,11 @@ class Copies(Uploads):
         Everything else stays: other headers, storage class, tags, ACL.  No data is moved.
 
         Raises:
+            OutOfLimits: OSS would refuse an argument.
             NoSuchKey: there is no such object.
             PreconditionFailed: it changed meanwhile.
         """
+        _check_target(self, key, headers, meta)
         head = await self.head_object(key)
         fields = {**metadata.carried(head.headers), **{name.lower(): text for name, text in (headers or {}).items()}}
         if "x-oss-object-acl" not in fields:
@@ -98,6 +107,15 @@ class Copies(Uploads):
             return await _copy_symlink(self, key, self, head, fields, meta or {})
         # Onto itself any size goes at once.
         return await copying.copy(self, key, head.source, headers=fields, meta=meta or {}, large=head.size)
+
+
+def _check_target(bucket: Uploads, key: str, headers: Mapping[str, str] | None, meta: Mapping[str, str] | None) -> None:
+    """Check what the object shall have before its source is asked for.
+
+    Raises:
+        OutOfLimits: it cannot have that.
+    """
+    check(Request("PUT", bucket.name, key, headers=object_headers(headers, meta), operation="CopyObject"))
 
 
 async def _acl_of(bucket: Uploads, key: str) -> str:

@@ -18,6 +18,7 @@ import trio
 from ..wire import multipart, objects
 from ..wire.checksums import crc64_combine, multipart_etag
 from ..wire.errors import IntegrityError, NoSuchKey, NoSuchUpload, OSSError, PositionNotEqualToLength
+from ..wire.limits import check_body
 from ..wire.message import Headers
 from ..wire.models import AppendResult, CompleteResult
 from .objects import Objects
@@ -59,11 +60,13 @@ class Uploads(Objects):
         """Send part *number* (1 to 10000).
 
         Raises:
+            OutOfLimits: there is no such number, or the part is too large.
             NoSuchUpload: the upload was completed or aborted.
             IntegrityError: it arrived damaged, time and again.
         """
-        ours = await crc64_of(body)
         size = memoryview(body).nbytes
+        check_body(size)
+        ours = await crc64_of(body)
         request = multipart.upload_part(self.name, key, upload_id, number, body, crc64=ours)
 
         def parse(response: Response) -> PartResult:
@@ -243,8 +246,9 @@ class Uploads(Objects):
             ObjectNotAppendable: it was made in another way.
             IntegrityError: it was appended, but is not what it should be.
         """
-        ours = await crc64_of(body)
         size = memoryview(body).nbytes
+        check_body(size)
+        ours = await crc64_of(body)
         before = 0 if position == 0 else crc64
         whole = None if before is None else crc64_combine(before, ours, size)
         request = objects.append_object(self.name, key, position, body, headers=headers, meta=meta)

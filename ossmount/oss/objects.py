@@ -224,11 +224,11 @@ class Objects:
             content_type = content_type or told or content_type_of(key, body.name)
             body = FileBody(body)
             size = body.size
-            check_body(size)
         if callback is not None:
             headers = {**(headers or {}), **callback.headers()}
         stream = checked(body, size) if isinstance(body, AsyncIterable) else None
         data = None if isinstance(body, AsyncIterable) else body
+        check_body((size or 0) if data is None else memoryview(data).nbytes)
         ours = 0 if data is None else await crc64_of(data)
         request = objects.put_object(
             self.name,

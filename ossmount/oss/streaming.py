@@ -20,12 +20,12 @@ import trio
 
 from ..wire.checksums import crc64_combine
 from ..wire.errors import OutOfLimits
-from ..wire.limits import MAX_BODY, MAX_PARTS, check_number, check_part_size
+from ..wire.limits import MAX_BODY, MAX_PARALLEL, MAX_PARTS, check_number, check_part_size
 from ..wire.message import Headers
 from ..wire.models import PartResult, PutObjectResult
 from .multipart import give_up
 from .sources import content_type_of
-from .transfers import MAX_PARALLEL, PARALLEL, PART_SIZE, Transfers
+from .transfers import PARALLEL, PART_SIZE, Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ import trio
 
 from ..wire.checksums import crc64, crc64_combine, multipart_etag
 from ..wire.errors import IntegrityError, NoSuchKey, NoSuchUpload
-from ..wire.limits import MAX_PARTS, check_number, check_part_size
+from ..wire.limits import MAX_PARALLEL, MAX_PARTS, check_number, check_part_size
 from ..wire.message import Headers
 from ..wire.models import PartResult, PutObjectResult
 from .checkpoints import Checkpoint, CheckpointError
@@ -43,7 +43,6 @@ T = TypeVar("T")
 
 PART_SIZE = 8 * 1024 * 1024
 PARALLEL = 5
-MAX_PARALLEL = 100
 
 Progress = Callable[[int, int], object]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from . import xml
 from .configuration import Configuration, flag, is_true, number, optional, texts
 from .errors import AccessForbidden, BadRequest, NoSuchCORSConfiguration, OutOfLimits
-from .limits import MAX_CORS_RULES, MAX_CORS_SIZE
+from .limits import MAX_CORS_RULES, MAX_CORS_SIZE, check_choice
 from .message import Headers, Request, Response
 
 if TYPE_CHECKING:
@@ -130,7 +130,14 @@ class Preflight:
 
 
 def options_object(bucket: str, key: str, origin: str, method: str, headers: Sequence[str] = ()) -> Request:
-    """Ask whether a page from *origin* may do *method*; the request is not signed by browsers."""
+    """Ask whether a page from *origin* may do *method*; the request is not signed by browsers.
+
+    Raises:
+        OutOfLimits: there is no origin, or no such method.
+    """
+    check_choice("the method of a page", method, METHODS)
+    if not origin:
+        raise OutOfLimits("an origin has at least 1 character, such as https://example.com")
     fields = Headers({"origin": origin, "access-control-request-method": method})
     if headers:
         fields["access-control-request-headers"] = ", ".join(headers)

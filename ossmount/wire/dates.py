@@ -18,8 +18,15 @@ _COMPACT = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 
 
 def http_date(time: float) -> str:
-    """Write *time* as ``Wed, 28 Dec 2022 10:27:41 GMT`` (RFC 9110, IMF-fixdate)."""
-    return _http_date(int(time))
+    """Write *time* as ``Wed, 28 Dec 2022 10:27:41 GMT`` (RFC 9110, IMF-fixdate).
+
+    Raises:
+        ValueError: it is no time, or is beyond the year 9999.
+    """
+    try:
+        return _http_date(int(time))
+    except (ValueError, OverflowError):
+        raise ValueError(f"not a time: {time} s since the epoch") from None
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from . import metadata
 from .dates import parse_http_date
 from .failures import OutOfLimits
-from .limits import check_bucket_name, check_key
+from .limits import check_key
 from .message import Headers, encode_key
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ def copy_source(bucket: str, key: str, version_id: str | None = None) -> str:
     """Return the value of ``x-oss-copy-source``.
 
     Raises:
-        OutOfLimits: no bucket, or no object, can be called so.
+        OutOfLimits: no object can be called *key*.
     """
-    check_bucket_name(bucket)
     check_key(key)
     version = f"?versionId={quote(version_id, safe='')}" if version_id else ""
     return f"/{bucket}/{encode_key(key)}{version}"
@@ -93,7 +92,9 @@ def range_of(start: int | None, stop: int | None) -> str:
         return ""
     start = start or 0
     if start < 0 or (stop is not None and stop <= start):
-        raise OutOfLimits(f"a range has at least 1 byte and begins at 0 or later, not {start} to {stop} (exclusive)")
+        raise OutOfLimits(
+            f"no such range: {start} to {stop} (exclusive); it has at least 1 byte, and begins at 0 or later"
+        )
     return f"bytes={start}-" if stop is None else f"bytes={start}-{stop - 1}"
 
 

@@ -105,6 +105,8 @@ def check(request: Request) -> None:
             meta += len(name) - len(META) + len(value)
         elif name in _CHOICES:
             check_choice(name, value, _CHOICES[name])
+        elif name == "x-oss-copy-source":
+            check_bucket_name(value.removeprefix("/").partition("/")[0])
         elif name == "x-oss-tagging":
             check_tags(dict(parse_qsl(value, keep_blank_values=True)))
         elif name == "x-oss-traffic-limit":

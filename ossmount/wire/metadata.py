@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from .failures import OutOfLimits
 from .message import Headers
 
 if TYPE_CHECKING:
@@ -66,13 +67,13 @@ def to_headers(meta: Mapping[str, str]) -> Headers:
     """Write user metadata as header fields.
 
     Raises:
-        ValueError: a name has other characters than ``a-z``, ``0-9`` and ``-``.
+        OutOfLimits: a name has other characters than ``a-z``, ``0-9`` and ``-``, or none.
     """
     headers = Headers()
     for name, value in meta.items():
         name = name.lower()
         if not _NAME.fullmatch(name):
-            raise ValueError(f"not a name for user metadata: {name!r}")
+            raise OutOfLimits(f"not a name for user metadata: {name!r} (1 or more of a-z, 0-9 and -)")
         headers[PREFIX + name] = encode_value(value)
     return headers
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import xml
 from .dates import parse_xml_date
+from .failures import OutOfLimits
 from .fields import (
     bare_etag,
     copy_source,
@@ -21,6 +22,7 @@ from .fields import (
     time_of,
     url_decoded,
 )
+from .limits import MAX_PARTS, check_body
 from .message import Buffer, Headers, Request, Response
 from .models import CompleteResult, ListPartsResult, ListUploadsResult, PartResult, UploadInfo
 
@@ -86,8 +88,10 @@ def upload_part_copy(
     """Make part *number* of a half-open range of another object; the range must lie inside it.
 
     Raises:
-        ValueError: the range is empty.
+        OutOfLimits: the range is empty, or larger than a part can be.
     """
+    if stop is not None:
+        check_body(max(stop - (start or 0), 0))
     headers = Headers({"x-oss-copy-source": copy_source(source_bucket, source_key, source_version_id)})
     if span := range_of(start, stop):
         headers["x-oss-copy-source-range"] = span
@@ -116,7 +120,13 @@ def complete_multipart_upload(
     """Make the object of *parts*, which are sorted by number here; parts not named are dropped.
 
     *headers* may ask for a callback.
+
+    Raises:
+        OutOfLimits: there are none, or two with the same number, or one that can be none.
     """
+    numbers = {part.number for part in parts}
+    if not parts or len(numbers) < len(parts) or min(numbers) < 1 or max(numbers) > MAX_PARTS:
+        raise OutOfLimits(f"an upload is completed with parts of different numbers, 1 to {MAX_PARTS}")
     elements = [
         xml.wrap("Part", [xml.tag("PartNumber", part.number), xml.tag("ETag", quoted_etag(part.etag))])
         for part in sorted(parts, key=lambda part: part.number)

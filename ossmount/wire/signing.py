@@ -16,6 +16,7 @@ from hashlib import sha1, sha256
 from typing import TYPE_CHECKING, Literal
 
 from .dates import compact_date, http_date
+from .failures import OutOfLimits
 from .message import Headers, Request, encode_key, encode_value
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ def presign(
     Whoever uses the URL must send the same headers: all ``x-oss-*``, content type and MD5, and *additional*.
 
     Raises:
-        ValueError: *expires* is not positive, or is over seven days with version 4.
+        OutOfLimits: *expires* is not positive, or is over seven days with version 4.
     """
     if expires <= 0 or (version == "v4" and expires > MAX_EXPIRES_V4):
-        raise ValueError(f"a URL cannot be valid for {expires} s")
+        raise OutOfLimits(f"a URL is valid for 1 to {MAX_EXPIRES_V4} s, which are seven days, not {expires} s")
     query = dict(request.query)
     if version == "v1":
         if credentials.security_token:

@@ -42,6 +42,7 @@ VERSION = "2015-04-01"
 MIN_DURATION = 900
 MAX_DURATION = 43_200
 MAX_POLICY = 2048
+MAX_EXTERNAL_ID = 1224
 # Where an ECS instance asks for itself.
 METADATA_HOST = "100.100.100.200"
 METADATA = f"http://{METADATA_HOST}/latest"
@@ -93,6 +94,8 @@ def assume_role(
     """
     parameters = _parameters("AssumeRole", role_arn, session_name, duration, policy)
     if external_id:
+        if not 2 <= len(external_id) <= MAX_EXTERNAL_ID:
+            raise OutOfLimits(f"an external id has 2 to {MAX_EXTERNAL_ID} characters, not {len(external_id)}")
         parameters["ExternalId"] = external_id
     return parameters
 
@@ -112,6 +115,8 @@ def assume_role_with_oidc(
     Raises:
         OutOfLimits: STS would refuse it.
     """
+    if not (provider_arn and token):
+        raise OutOfLimits("the ARN of an OIDC provider, and a token of it, have at least 1 character each")
     parameters = _parameters("AssumeRoleWithOIDC", role_arn, session_name, duration, policy)
     return parameters | {"OIDCProviderArn": provider_arn, "OIDCToken": token, "Timestamp": _timestamp(now)}
 

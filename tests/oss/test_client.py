@@ -295,7 +295,7 @@ async def test_an_answer_that_cannot_be_read_is_a_broken_one(autojump_clock: Any
     service = Service(ok(b"<html>captive portal</html>"), ok(b"<CopyObjectResult/>"), ok(b"not even that"))
     client = client_of(service, retry=RetryPolicy(attempts=3))
     with pytest.raises(BrokenResponse, match="not the answer expected"):
-        await client.call(objects.copy_object("bucket", "k", "b", "s"), objects.parse_copy_object)
+        await client.call(objects.copy_object("bucket", "k", "bucket", "s"), objects.parse_copy_object)
     assert len(service.requests) == 3
 
 

@@ -11,6 +11,7 @@ from ossmount.wire.callback import read_callback
 from ossmount.wire.checksums import crc64
 from ossmount.wire.errors import CallbackFailed, NoSuchKey, NotModified, OutOfLimits, PreconditionFailed
 from ossmount.wire.message import Headers, Request, Response
+from ossmount.wire.models import PartResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,7 +150,7 @@ async def test_an_application_is_called(scripted: Any, client_of: Any) -> None:
 
     bucket = client_of(scripted(answer)).bucket("bucket")
     assert (await bucket.put_object("k", b"1", callback=callback)).callback == b'{"Status": "OK"}'
-    done = await bucket.complete_multipart_upload("k", "id", [], callback=callback)
+    done = await bucket.complete_multipart_upload("k", "id", [PartResult(1, "E", 1)], callback=callback)
     assert (done.callback, done.etag) == (b'{"Status": "OK"}', "E")
     with pytest.raises(CallbackFailed):
         await bucket.put_object("fails", b"1", callback=callback)

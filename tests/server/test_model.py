@@ -342,14 +342,15 @@ class Both:
     async def complete(self, key: str, _: str, which: int, body: bytes, flag: bool) -> None:
         number, upload = self.upload(which)
         parts = upload.parts if upload else {}
-        chosen = sorted(parts) if flag else [n for n in (1, 2, 3) if which >> n & 1]
+        # With no parts at all the client would ask nothing.
+        chosen = (sorted(parts) if flag else [n for n in (1, 2, 3) if which >> n & 1]) or [1]
         named = [PartResult(n, hexed(parts.get(n, b"")), 0) for n in chosen]
         ask = self.bucket.complete_multipart_upload(upload.key if upload else key, number, named)
         try:
             if upload is None:
                 raise Refused("NoSuchUpload")
-            if not chosen or set(chosen) - set(parts):
-                raise Refused("InvalidPart" if chosen else "MalformedXML")
+            if set(chosen) - set(parts):
+                raise Refused("InvalidPart")
             if any(len(parts[n]) < MIN_PART for n in chosen[:-1]):
                 raise Refused("EntityTooSmall")
         except Refused as exc:

@@ -55,7 +55,7 @@ def test_an_upload_is_completed_with_its_parts_in_order() -> None:
     body = '<CompleteMultipartUploadResult><Location>l</Location><ETag>"E-2"</ETag></CompleteMultipartUploadResult>'
     result = multipart.parse_complete_multipart_upload(answer(body, x_oss_hash_crc64ecma="7"))
     assert (result.etag, result.crc64, result.location) == ("E-2", 7, "l")
-    forbidding = multipart.complete_multipart_upload("b", "k", "U", [], forbid_overwrite=True)
+    forbidding = multipart.complete_multipart_upload("b", "k", "U", [PartResult(1, "A", 1)], forbid_overwrite=True)
     assert forbidding.headers["x-oss-forbid-overwrite"] == "true"
 
 

@@ -34,12 +34,12 @@ def lookup(access_key_id: str) -> Credentials | None:
 
 @pytest.mark.parametrize("credentials", [KEYS, Credentials("STS.t", "sk", "token")], ids=["fixed", "temporary"])
 def test_a_role_is_asked_for_and_given(credentials: Credentials) -> None:
-    parameters = sts.assume_role(ROLE, "me", duration=900, policy={"Version": "1"}, external_id="x")
+    parameters = sts.assume_role(ROLE, "me", duration=900, policy={"Version": "1"}, external_id="xy")
     signed = sts.signed(parameters, credentials, now=NOW, nonce="n")
 
     call = sts.read_assume_role("POST", signed, lookup, now=NOW)
 
-    assert (call.role_arn, call.session_name, call.duration, call.external_id) == (ROLE, "me", 900, "x")
+    assert (call.role_arn, call.session_name, call.duration, call.external_id) == (ROLE, "me", 900, "xy")
     assert (json.loads(call.policy), call.access_key_id) == ({"Version": "1"}, credentials.access_key_id)
     role = sts.AssumedRole(
         credentials=Credentials("STS.a", "s", "t", NOW + 900), arn="arn", assumed_role_id="id", request_id="R"
