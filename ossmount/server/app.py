@@ -31,6 +31,7 @@ from ..wire.errors import (
 from ..wire.message import Headers, Request, Response, decode_target
 from ..wire.properties import read_digests
 from ..wire.refusals import write_error
+from .compression import compressed
 from .exchange import Connection, Disconnected, Exchange
 from .faults import Plan
 from .pacing import Lane
@@ -312,7 +313,8 @@ class App:
             blobs = self.store.blobs
             connection: Connection = exchange.connection
             with blobs.pinned(answer.segments):
-                await exchange.respond(response, blobs.read(answer.segments, connection.outgoing.unit))
+                pieces = blobs.read(answer.segments, connection.outgoing.unit)
+                await exchange.respond(response, compressed(pieces) if answer.gzip else pieces)
         else:
             await exchange.respond(response, head=head)
 

@@ -39,6 +39,7 @@ from ..wire.object_calls import CopyCall, CopySource, empty_response
 from ..wire.properties import ARCHIVED, OBJECT_ACLS, Properties, read_acl
 from ..wire.versions import Deletion, read_version_id, write_delete_object
 from .blobs import READ_UNIT
+from .compression import compress
 from .conditions import check_conditions, read_range
 from .records import ObjectRecord, parse_segments
 from .service import MAX_BODY, Download, read_serial
@@ -200,7 +201,10 @@ def head_object(service: Service, request: Request) -> Response:
     bucket = service.bucket(request)
     record, body, modified = look(service, bucket, request)
     check_conditions(call.conditions, etag=body.etag, modified=modified, now=service.store.clock())
-    return object_calls.write_head_object(make_head(service, bucket, record, body, modified))
+    response = object_calls.write_head_object(make_head(service, bucket, record, body, modified))
+    if "accept-encoding" in request.headers:
+        compress(request, response, body.size)
+    return response
 
 
 def check_readable(service: Service, bucket: BucketRecord, record: ObjectRecord, key: str) -> None:
@@ -225,6 +229,8 @@ def get_object(service: Service, request: Request) -> Response | Download:
     response = object_calls.write_head_object(head, call.overrides)
     start, stop = span or (0, body.size)
     segments = service.store.cut(body, start, stop)
+    if "accept-encoding" in request.headers and not call.range and compress(request, response, body.size):
+        return Download(response, segments, gzip=True)
     if stop - start > READ_UNIT:
         return Download(response, segments)
     response.body = service.store.blobs.read_all(segments)

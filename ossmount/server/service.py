@@ -80,10 +80,11 @@ class ServiceOptions:
 
 @dataclass(slots=True)
 class Download:
-    """An answer whose body is *segments* of the store, too long to be held in memory."""
+    """An answer whose body is *segments* of the store, too long to be held in memory, or to be sent as *gzip*."""
 
     response: Response
     segments: list[Segment]
+    gzip: bool = False
 
 
 class Service:
