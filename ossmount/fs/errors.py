@@ -117,6 +117,7 @@ TABLE: Final[dict[type[BaseException], Row]] = {
     oss.BucketAlreadyExists: Row(errno.EEXIST, "the name is taken, perhaps by somebody else"),
     oss.BucketNotEmpty: Row(errno.ENOTEMPTY, "as rmdir(2) has it"),
     oss.TooManyBuckets: Row(errno.EDQUOT, "the account has all the buckets it may have"),
+    oss.PartialWriteFailed: Row(errno.EIO, "endpoints differ; the errno is that of the gravest of their failures"),
     # --- later, perhaps
     oss.ServiceUnavailable: Row(errno.EBUSY, _BUSY, _SLOW_DOWN),
     oss.TotalQpsLimitExceeded: Row(errno.EBUSY, _BUSY, _SLOW_DOWN),
@@ -243,6 +244,8 @@ def blamed(exc: BaseException) -> BaseException:
 
 def row_of(exc: BaseException) -> Row:
     """Find the row for *exc*, which is no group."""
+    if isinstance(exc, oss.PartialWriteFailed):
+        return row_of(exc.gravest)
     names = [cls.__name__ for cls in type(exc).__mro__]
     if row := next((_BY_NAME[name] for name in names if name in _BY_NAME), None):
         return row

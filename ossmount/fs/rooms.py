@@ -19,11 +19,22 @@ from ..tree.keys import Keys
 from ..tree.listing import Listing
 from ..tree.lookup import Lookup
 from ..tree.memory import Memory
-from ..wire.errors import IntegrityError, TransportError
+from ..wire.errors import (
+    AccessKeyIdAndSecurityTokenNotMatch,
+    CredentialsError,
+    IntegrityError,
+    InvalidAccessKeyId,
+    InvalidSecurityToken,
+    PartialWriteFailed,
+    SecurityTokenExpired,
+    SignatureDoesNotMatch,
+    TransportError,
+    UserDisable,
+)
 from ..writing.carrying import Carrying, Moved
-from ..writing.executor import Executor, ExecutorOptions
+from ..writing.executor import Executor
 from ..writing.intents import Intent, IntentLog
-from ..writing.options import WritingOptions
+from ..writing.options import ExecutorOptions, WritingOptions
 from ..writing.space import Space
 from ..writing.staging import Staging
 from .background import Background
@@ -163,7 +174,7 @@ async def open_rooms(
 
     carrying = Carrying(bucket, preserve=preserve, moved=moved, relink=relink)
     executor = Executor(
-        log, carrying, is_passing=is_passing, explain=explain, options=ExecutorOptions(parallel=parallel)
+        log, carrying, is_passing=is_passing, is_curable=is_curable, explain=explain, options=ExecutorOptions(parallel=parallel)
     )
     changes = Changes(executor, log, beliefs, remembered, orphans)
     try:
@@ -196,6 +207,24 @@ async def open_rooms(
 def is_passing(exc: BaseException) -> bool:
     """Tell whether what failed with *exc* may go well another time, with nobody doing anything about it."""
     return bool(getattr(exc, "transient", False)) or isinstance(exc, TransportError | IntegrityError | TimeoutError)
+
+
+_CREDENTIALS = (
+    CredentialsError,
+    InvalidAccessKeyId,
+    InvalidSecurityToken,
+    SecurityTokenExpired,
+    SignatureDoesNotMatch,
+    AccessKeyIdAndSecurityTokenNotMatch,
+    UserDisable,
+)
+
+
+def is_curable(exc: BaseException) -> bool:
+    """Tell whether what failed with *exc* goes well once there are other credentials."""
+    if isinstance(exc, PartialWriteFailed):
+        return all(error.transient or is_curable(error) for error in exc.errors)
+    return isinstance(exc, _CREDENTIALS)
 
 
 def _root_attributes(defaults: Defaults) -> Attributes:

@@ -33,12 +33,13 @@ from ..wire.errors import (
     NoSuchUpload,
     OperationNotSupported,
     OSSError,
+    PartialWriteFailed,
     PositionNotEqualToLength,
     PreconditionFailed,
 )
 from .bucket import Bucket
 from .client import Client, ClientOptions
-from .members import ONE_ROUND, PROBE_EVERY, Members, OnError, PartialWriteFailed, Schedule, is_down
+from .members import ONE_ROUND, PROBE_EVERY, Members, OnError, Schedule, is_down
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Cluster(Members):
                 lambda member, own: member.upload_part_copy(key, own, number, source_key, **options),
             )
         except PartialWriteFailed as exc:
-            if all(isinstance(each, PreconditionFailed | NoSuchKey) for each in _errors(exc)):
+            if all(isinstance(each, PreconditionFailed | NoSuchKey) for each in exc.errors):
                 raise OperationNotSupported(f"not all members have that version of the source: {exc}") from exc
             raise
 
@@ -269,7 +270,7 @@ class Cluster(Members):
             )
             return results[0]
         except PartialWriteFailed as exc:
-            gone = next((each for each in _errors(exc) if isinstance(each, NoSuchUpload)), None)
+            gone = next((each for each in exc.errors if isinstance(each, NoSuchUpload)), None)
             if gone is None:
                 raise
             for index, own in ids.items():
@@ -285,10 +286,6 @@ class Cluster(Members):
         if len(parts) != len(self.members):
             raise NoSuchUpload(details={"UploadId": upload_id})
         return {index: part for index, part in enumerate(parts) if part}
-
-
-def _errors(partial: PartialWriteFailed) -> list[OSSError]:
-    return [each for each in partial.results if isinstance(each, OSSError)]
 
 
 async def _give_up(member: Bucket, key: str, upload_id: str) -> None:

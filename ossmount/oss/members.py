@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import trio
 
-from ..wire.errors import NoSuchKey, OSSError, PreconditionFailed, ServiceError, TransportError
+from ..wire.errors import NoSuchKey, OSSError, PartialWriteFailed, PreconditionFailed, ServiceError, TransportError
 from .bucket import Bucket
 from .client import ClientStatistics
 from .retry import RetryPolicy
@@ -36,24 +36,6 @@ OnError = Callable[[Bucket, OSSError], object]
 PROBE_KEY = "._ossmount/alive"
 PROBE_EVERY = 10.0
 ONE_ROUND = RetryPolicy(attempts=1)
-
-
-class PartialWriteFailed(OSSError):
-    """A write reached some members of a cluster and not others, which differ now.
-
-    *results* has for each member, in their order, its result or its error.
-    """
-
-    def __init__(self, operation: str, members: Sequence[Bucket], results: Sequence[object]) -> None:
-        self.results = tuple(results)
-        errors = [result for result in results if isinstance(result, OSSError)]
-        failed = "; ".join(
-            f"{member!r}: {result}"
-            for member, result in zip(members, results, strict=True)
-            if isinstance(result, OSSError)
-        )
-        super().__init__(f"{operation}: {len(errors)} of {len(members)} members failed: {failed}")
-        self.transient = all(error.transient for error in errors)
 
 
 class Members(Bucket):

@@ -16,6 +16,7 @@ from .failures import (
     IntegrityError as IntegrityError,
     OSSError as OSSError,
     OutOfLimits as OutOfLimits,
+    PartialWriteFailed as PartialWriteFailed,
     Redirected as Redirected,
     ServiceError as ServiceError,
     TimedOut as TimedOut,

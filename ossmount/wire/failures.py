@@ -9,6 +9,7 @@
         Redirected           somebody answered with a redirect, which is never followed
       IntegrityError         bytes arrived, but not the right ones (CRC-64)
       CredentialsError       nothing to sign with
+      PartialWriteFailed     of several places that are to hold the same, some have it and some do not
 
 `transient` is a hint for those above: the same request may succeed a moment later.  An unknown code gives a plain
 `ServiceError` that keeps everything the service said.  The classes of the codes are in `wire.errors`.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 from .message import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class OSSError(Exception):
@@ -69,6 +70,33 @@ class IntegrityError(OSSError):
 
 class CredentialsError(OSSError):
     """There are no credentials, or they cannot be used; the message names what was tried."""
+
+
+class PartialWriteFailed(OSSError):
+    """A write reached some members of a cluster and not others, which differ now.
+
+    *results* has for each member, in their order, its result or its error.
+    """
+
+    def __init__(self, operation: str, members: Sequence[object], results: Sequence[object]) -> None:
+        self.results = tuple(results)
+        failed = "; ".join(
+            f"{member!r}: {result}"
+            for member, result in zip(members, results, strict=True)
+            if isinstance(result, OSSError)
+        )
+        super().__init__(f"{operation}: {len(self.errors)} of {len(members)} members failed: {failed}")
+        self.transient = all(error.transient for error in self.errors)
+
+    @property
+    def errors(self) -> list[OSSError]:
+        """What went wrong, where something did."""
+        return [result for result in self.results if isinstance(result, OSSError)]
+
+    @property
+    def gravest(self) -> OSSError:
+        """The first error that will not pass by itself, if there is one."""
+        return next((error for error in self.errors if not error.transient), self.errors[0])
 
 
 class OutOfLimits(OSSError, ValueError):

@@ -9,7 +9,8 @@ Deletes wait for each other's company: one DeleteMultipleObjects takes up to a t
 
 A failure that may pass by itself is tried again with growing delays, for ever; the intent stays in the log.  Any
 other failure leaves the intent FAILED: kept in the log with its bytes, shown in the status, tried again when somebody
-asks (`retry_failed`), at the next mount, or when its file is changed again.
+asks (`retry_failed`), at the next mount, or when its file is changed again.  One that somebody will see to without
+telling us, such as credentials that have ended, is tried again now and then as well.
 
 Rules for editors: the bookkeeping methods are all `def`, so nothing runs between a check and what follows from it.
 `_carry` and `_carry_deletes` are the only places that await, and what they await may be cancelled through
@@ -28,26 +29,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from .intents import Intent, IntentLog, State, Verb
+from .options import ExecutorOptions
 from .ordering import Ordering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutorOptions:
-    """How eagerly intents are carried out.  Times are seconds."""
-
-    parallel: int = 32
-    linger: float = 0.05  # long enough for rsync's chmod and rename after close, too short to notice
-    delete_linger: float = 0.1  # after the last of a run of deletes
-    delete_patience: float = 2.0  # after the first of them
-    batch: int = 1000  # DeleteMultipleObjects takes no more
-    retry_base: float = 0.5
-    retry_limit: float = 30.0
-    patience: float = 300.0  # how long somebody waits for an intent that only meets passing failures
 
 
 class Carrier(Protocol):
@@ -95,16 +83,18 @@ class Executor:
         carrier: Carrier,
         *,
         is_passing: Callable[[BaseException], bool],
+        is_curable: Callable[[BaseException], bool] = lambda _: False,
         explain: Callable[[BaseException], str] = repr,
         options: ExecutorOptions | None = None,
     ) -> None:
-        """Make an executor; `run` starts it.  *is_passing* tells failures that may pass by themselves, *explain* puts
-        a failure in words for the log and for people.
+        """Make an executor; `run` starts it.  *is_passing* tells failures that may pass by themselves, *is_curable*
+        those that somebody may end unnoticed; *explain* puts a failure in words for the log and for people.
         """
         self.observer: Observer | None = None
         self._log = intents
         self._carrier = carrier
         self._is_passing = is_passing
+        self._is_curable = is_curable
         self._explain = explain
         self._options = options or ExecutorOptions()
         self._ordering = Ordering()
@@ -320,7 +310,9 @@ class Executor:
         """Start whatever is due and return when to look again."""
         while self._due and len(self._running) < self._options.parallel:
             due, _, intent = self._due[0]
-            if intent.state is not State.WAITING or intent.blockers or intent.due != due:
+            if intent.state is State.FAILED and intent.due == due <= now:
+                self.release(intent)  # it is pushed again with another moment
+            if intent.state not in {State.WAITING, State.FAILED} or intent.blockers or intent.due != due:
                 heapq.heappop(self._due)  # outdated
             elif due > now:
                 break
@@ -367,7 +359,7 @@ class Executor:
         try:
             await self._carrier.carry_deletes(batch)
         except Exception as exc:
-            if len(batch) == 1 or self._is_passing(exc):
+            if len(batch) == 1 or self._is_passing(exc) or self._is_curable(exc):
                 for intent in batch:
                     self._fail(intent, exc)
                 return
@@ -415,18 +407,22 @@ class Executor:
             self._log.update(intent)
         except OSError as problem:
             log.error("%s", problem)
+        ceiling = min(self._options.retry_limit, self._options.retry_base * 2 ** min(intent.attempts, 10))
+        delay = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        due = trio.current_time() + delay
         if self._is_passing(exc):
             self._retries += 1
-            ceiling = min(self._options.retry_limit, self._options.retry_base * 2 ** min(intent.attempts, 10))
-            delay = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             level = logging.INFO if intent.attempts < 3 else logging.WARNING
             log.log(level, "%r: attempt %d failed, next in %.1f s: %s", intent, intent.attempts, delay, intent.error)
             intent.state = State.WAITING
-            self._reconsider(intent, due=trio.current_time() + delay)
+            self._reconsider(intent, due=due)
         else:
             log.error("%r cannot be carried out and is kept: %s", intent, intent.error)
             intent.state = State.FAILED
             intent.failure = exc
+            intent.due = due if self._is_curable(exc) else float("inf")
+            if self._is_curable(exc):
+                heapq.heappush(self._due, (intent.due, intent.id, intent))
             if self.observer is not None:
                 self.observer.failed(intent, exc)
             for each in (intent, *self.behind(intent)):

@@ -10,7 +10,7 @@ from .plan import Limits
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["WritingOptions"]
+__all__ = ["ExecutorOptions", "WritingOptions"]
 
 MiB: Final = 1 << 20
 
@@ -47,3 +47,17 @@ class WritingOptions:
         part_size = min(-(-self.part_size // granule) * granule, Limits.max_part)
         small = min(part_size if self.small is None else self.small, Limits.max_part)
         object.__setattr__(self, "limits", Limits(part_size=part_size, small=small))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorOptions:
+    """How eagerly intents are carried out.  Times are seconds."""
+
+    parallel: int = 32
+    linger: float = 0.05  # long enough for rsync's chmod and rename after close, too short to notice
+    delete_linger: float = 0.1  # after the last of a run of deletes
+    delete_patience: float = 2.0  # after the first of them
+    batch: int = 1000  # DeleteMultipleObjects takes no more
+    retry_base: float = 0.5
+    retry_limit: float = 30.0
+    patience: float = 300.0  # how long somebody waits for an intent that only meets passing failures

@@ -24,7 +24,7 @@ from ossmount.oss import Bucket, Client, ClientOptions, Endpoint, RetryPolicy, S
 from ossmount.server.threaded import ThreadedServer
 from ossmount.tree.attributes import Defaults
 from ossmount.tree.inodes import ROOT, Node
-from ossmount.writing.executor import ExecutorOptions
+from ossmount.writing.options import ExecutorOptions
 
 CALLER = Caller(os.getuid(), os.getgid())
 QUICK = ExecutorOptions(

@@ -11,12 +11,17 @@ import pytest
 import trio
 import trio.testing
 
-from ossmount.writing.executor import Executor, ExecutorOptions
+from ossmount.writing.executor import Executor
 from ossmount.writing.intents import Intent, IntentLog, State, Verb
+from ossmount.writing.options import ExecutorOptions
 
 
 class Passing(Exception):
     """What may pass by itself."""
+
+
+class Curable(Exception):
+    """What somebody may end without telling us."""
 
 
 class Carrier:
@@ -90,6 +95,7 @@ async def executor(
         log,
         carrier,
         is_passing=lambda exc: isinstance(exc, Passing),
+        is_curable=lambda exc: isinstance(exc, Curable),
         explain=lambda exc: f"{type(exc).__name__}: {exc}",
         options=ExecutorOptions(parallel=3),
     )
@@ -212,6 +218,23 @@ async def test_what_cannot_be_done_is_kept_with_the_reason_until_it_can(
     assert await executor.wait_all() == []
     assert carrier.keys == ["a", "a"]
     assert logged(executor) == []
+
+
+async def test_what_somebody_may_have_cured_is_told_at_once_and_tried_again(
+    autojump_clock: object, executor: Executor, carrier: Carrier, observer: Observer
+) -> None:
+    carrier.failures["a"] = carrier.failures["b"] = [Curable("expired") for _ in range(8)]
+    intent = executor.append(Verb.PUT, "a")
+    gone = executor.append(Verb.DELETE, "b")
+    for each in (intent, gone):
+        with pytest.raises(Curable, match="expired"):
+            await executor.wait(each)
+    assert trio.current_time() < 5
+    assert executor.statistics().failed > 0
+    await trio.sleep(300)
+    assert sorted(carrier.keys) == ["a", "b"]
+    assert logged(executor) == []
+    assert executor.statistics().failed == 0
 
 
 async def test_a_held_intent_waits_and_an_interrupted_one_is_carried_out_again(
