@@ -29,6 +29,9 @@ PURE = (
     "writing/space",
     "fs/handles",
     "fs/errors",
+    "fs/xattrs",
+    "fs/values",
+    "fs/troubles",
 )
 
 
@@ -203,3 +206,33 @@ def test_the_version_is_in_the_changelog() -> None:
 
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
+
+
+def test_what_a_document_links_to_is_there() -> None:
+    dead = [
+        f"{document.name}: {target}"
+        for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text())
+        if not target.startswith(("http://", "https://")) and not (document.parent / target).exists()
+    ]
+
+    assert not dead
+
+
+def test_every_entry_of_the_client_has_each_form_or_the_reason_why_not_and_a_test() -> None:
+    from ossmount.config import options
+    from ossmount.fs.xattrs import BUCKET_PROPERTIES, PROPERTIES
+
+    text = (ROOT / "docs/client.md").read_text().partition("## Every entry")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    assert rows[0] == ["entry", "Python", "command (`ossmount ...`)", "on the mount", "test"]
+    for row in rows[1:]:
+        assert len(row) == 5, row
+        assert all(len(cell) > 1 for cell in row), row
+        assert "](../tests/" in row[4], row
+    on_mount = " ".join(row[3] for row in rows[1:])
+    assert set(re.findall(r"`(--[a-z-]+)", on_mount)) <= {option.flag for option in options()}
+    known = {f"user.oss.{name}" for name in PROPERTIES} | {f"user.oss.bucket.{name}" for name in BUCKET_PROPERTIES}
+    assert set(re.findall(r"`(user\.oss\.[a-z.-]+)`", on_mount)) <= known
