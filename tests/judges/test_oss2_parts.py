@@ -12,7 +12,6 @@ import oss2.models
 import pytest
 
 from ossmount.wire.checksums import crc64, multipart_etag
-from tests.judges.conftest import ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,59 +174,6 @@ def test_what_is_colder_is_restored_as_fast_as_was_asked(bucket2: oss2.Bucket) -
     restored = bucket2.restore_object("old", input=oss2.models.RestoreConfiguration(2, job))
 
     assert (restored.status, restored.headers["x-oss-object-restore-priority"]) == (202, "Expedited")
-
-
-def test_a_role_of_the_machine_gives_credentials(
-    bucket2: oss2.Bucket, oss2_auth: oss2.AuthBase, oss2_bucket_of: Callable[..., oss2.Bucket], court: Court
-) -> None:
-    url = f"{court.url}/latest/meta-data/ram/security-credentials/{ROLE}"
-    provider = oss2.credentials.EcsRamRoleCredentialsProvider(url)
-    auth = oss2.ProviderAuth(provider) if isinstance(oss2_auth, oss2.Auth) else oss2.ProviderAuthV4(provider)
-    bucket = oss2_bucket_of(bucket2.bucket_name, auth)
-
-    bucket.put_object("by role", b"bytes")
-
-    assert bucket2.get_object("by role").read() == b"bytes"
-    given = provider.get_credentials()
-    assert given.get_security_token()
-    signed = bucket.sign_url("GET", "by role", 60, slash_safe=True)
-    assert bucket.session.session.get(signed).content == b"bytes"
-    forged = oss2.StsAuth(
-        given.access_key_id, given.access_key_secret, "another token", auth_version=oss2_auth.auth_version()
-    )
-    with pytest.raises(oss2.exceptions.ServerError, match="InvalidSecurityToken"):
-        oss2_bucket_of(bucket2.bucket_name, forged).get_object("by role")
-
-
-@pytest.mark.judges("AssumeRole")
-def test_a_role_that_was_assumed_is_good_for_what_its_policy_allows(
-    bucket2: oss2.Bucket, oss2_auth: oss2.AuthBase, oss2_bucket_of: Callable[..., oss2.Bucket], court: Court
-) -> None:
-    """By the core library of the service's SDKs, which oss2 requires."""
-    from aliyunsdkcore.client import AcsClient
-    from aliyunsdkcore.request import CommonRequest
-
-    policy = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:GetObject", "Resource": "*"}]}
-    request = CommonRequest(court.url.removeprefix("http://"), "2015-04-01", "AssumeRole")
-    request.set_protocol_type("http")
-    request.set_method("POST")
-    for field, value in (
-        ("RoleArn", f"acs:ram::1234567890123456:role/{ROLE}"),
-        ("RoleSessionName", "session"),
-        ("DurationSeconds", "900"),
-        ("Policy", json.dumps(policy)),
-    ):
-        request.add_query_param(field, value)
-    given = json.loads(AcsClient("ak", "sk", "cn-hangzhou").do_action_with_exception(request))["Credentials"]
-    version = oss2_auth.auth_version()
-    auth = oss2.StsAuth(given["AccessKeyId"], given["AccessKeySecret"], given["SecurityToken"], auth_version=version)
-    bucket2.put_object("a", b"bytes")
-
-    bucket = oss2_bucket_of(bucket2.bucket_name, auth)
-
-    assert bucket.get_object("a").read() == b"bytes"
-    with pytest.raises(oss2.exceptions.AccessDenied):
-        bucket.put_object("a", b"other")
 
 
 def test_an_application_is_told_and_its_answer_handed_on(bucket2: oss2.Bucket, application: Application) -> None:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import alibabacloud_oss_v2 as sdk
 import pytest
-import trio
 
-from ossmount.oss import STS, Credentials, StaticCredentials
 from ossmount.wire.checksums import crc64, multipart_etag
-from tests.judges.conftest import ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     import requests
 
-    from ossmount.oss import blocking
     from tests.applications import Application
-    from tests.judges.conftest import Court
     from tests.judges.v2 import Judge
 
 PART = 100 * 1024
@@ -134,32 +129,6 @@ def test_signed_urls_need_no_credentials(v2: Judge, tidy_session: requests.Sessi
     answer = tidy_session.get(get.url)
     assert (answer.content, answer.headers["content-type"], get.method) == (b"bytes", "a/b", "GET")
     assert tidy_session.get(get.url.replace("a%2Fb", "a%2Fc")).status_code == 403
-
-
-@pytest.mark.judges("AssumeRole")
-def test_temporary_credentials_are_good_for_what_their_policy_allows(
-    court: Court, judge_of: Callable[..., Judge], ours: blocking.Blocking, tidy_session: requests.Session, kind: str
-) -> None:
-    """Ours asks for them: the SDK takes them, and has no client of STS."""
-    ours.put_object("a", b"bytes")
-    allowed = {"Effect": "Allow", "Action": ["oss:GetObject", "oss:ListObjects"], "Resource": "*"}
-    given = trio.run(assumed, court.url, {"Version": "1", "Statement": [allowed]})
-    v2 = judge_of(kind, given.access_key_id, given.access_key_secret, given.security_token)
-
-    assert v2.read("a") == b"bytes"
-    assert v2.ask("ListObjectsV2").key_count == 1
-    refused = v2.refused("PutObject", key="a", body=b"other")
-    assert (refused.status_code, refused.code) == (403, "AccessDenied")
-    signed = v2.result(v2.client.presign(sdk.GetObjectRequest(bucket=v2.name, key="a")))
-    assert tidy_session.get(signed.url).content == b"bytes"
-    forged = judge_of(kind, given.access_key_id, given.access_key_secret, "another token")
-    assert forged.refused("GetObject", key="a").code == "InvalidSecurityToken"
-
-
-async def assumed(url: str, policy: Mapping[str, Any]) -> Credentials:
-    """Return credentials of the role that are narrowed by *policy*."""
-    sts = STS(StaticCredentials("ak", "sk"), endpoint=url)
-    return (await sts.assume_role(f"acs:ram::1234567890123456:role/{ROLE}", policy=policy)).credentials
 
 
 def test_the_sdk_moves_large_objects_in_parts(sync_v2: Judge, tmp_path: Path) -> None:
