@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,12 @@ def looks(data: bytes) -> tuple[str | None, tuple[int, int]]:
     """Return format and size of a picture."""
     with Image.open(BytesIO(data)) as image:
         return image.format, image.size
+
+
+def saved_as(bucket: str, key: str) -> str:
+    """Return the action that keeps a processed picture."""
+    words = (urlsafe_b64encode(word.encode()).decode().rstrip("=") for word in (key, bucket))
+    return "sys/saveas,o_{},b_{}".format(*words)
 
 
 @pytest.mark.judges("GetObject", "PutStyle")
@@ -66,3 +73,28 @@ def test_v2_gets_pictures_processed(v2: Judge, tidy_session: requests.Session) -
     assert looks(tidy_session.get(signed.url).content) == ("WEBP", (8, 8))
     v2.ask("PutObject", key="text", body=b"text")
     assert v2.refused("GetObject", key="text", process="image/resize,w_20").status_code == 400
+
+
+@pytest.mark.judges("ProcessObject")
+def test_oss2_keeps_a_processed_picture(bucket2: oss2.Bucket) -> None:
+    bucket2.put_object("a.png", picture())
+
+    kept = bucket2.process_object("a.png", f"image/resize,w_20|{saved_as(bucket2.bucket_name, 'dir/ü.png')}")
+
+    data = bucket2.get_object("dir/ü.png").read()
+    assert looks(data) == ("PNG", (20, 10))
+    assert (kept.bucket, kept.object, kept.fileSize) == (bucket2.bucket_name, "dir/ü.png", len(data))
+    assert kept.process_status == "OK"
+
+
+@only_v4
+@pytest.mark.judges("ProcessObject")
+def test_v2_keeps_a_processed_picture(v2: Judge) -> None:
+    v2.ask("PutObject", key="a.png", body=picture())
+
+    kept = v2.ask("ProcessObject", key="a.png", process=f"image/resize,w_20|{saved_as(v2.name, 'dir/ü.png')}")
+
+    data = v2.read("dir/ü.png")
+    assert looks(data) == ("PNG", (20, 10))
+    assert (kept.bucket, kept.key, kept.file_size) == (v2.name, "dir/ü.png", len(data))
+    assert kept.process_status == "OK"
