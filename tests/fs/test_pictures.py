@@ -199,3 +199,38 @@ async def test_what_the_kernel_forgets_is_forgotten(view: View) -> None:
     inodes.forget(node.ino, 1)
     assert len(inodes) == before
     assert (await view.node("photo.jpg@20w")).ino != node.ino
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_file_that_others_removed_has_no_pictures(view: View, is_known: bool) -> None:
+    if is_known:
+        await view.stat("photo.jpg")
+    await view.client.bucket("bucket").delete_object("photo.jpg")
+    assert await refused(view.node, "photo.jpg@20w") == "ENOENT"
+    assert await refused(view.node, "photo.jpg") == "ENOENT"
+
+
+async def test_a_link_in_the_form_of_others_has_no_pictures(world: World) -> None:
+    async with world.client() as client:
+        link = {"mode": str(0o120777), "uid": "0", "gid": "0"}
+        await client.bucket("bucket").put_object("link.jpg", b"photo.jpg", meta=link)
+    async with world.mount(images=True) as view:
+        assert await refused(view.node, "link.jpg@20w") == "ENOENT"
+        assert await view.readlink("link.jpg") == "photo.jpg"
+
+
+async def test_a_file_made_while_its_picture_is_made_comes_first(view: View, world: World) -> None:
+    world.server.faults.add(Fault(operation="GetObject", delay=0.2))
+    found = []
+
+    async def find() -> None:
+        found.append(await view.node("photo.jpg@20w"))
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(find)
+            while not world.server.max_in_flight("GetObject"):
+                await trio.lowlevel.checkpoint()
+            await view.write("photo.jpg@20w", b"real")
+    assert found == [await view.node("photo.jpg@20w")]
+    assert await view.read("photo.jpg@20w") == b"real"
