@@ -30,10 +30,9 @@ FIXTURES = {
 
 def told() -> dict[str, dict[str, str]]:
     """The cells of the table, by operation and column."""
+    section = DOCUMENT.read_text().partition("\n## Judged by ")[2].partition("\n## ")[0]
     rows: dict[str, dict[str, str]] = {}
-    for operation, *cells in re.findall(
-        r"^\| ([A-Z]\w+) \|(.*)\|(.*)\|(.*)\|(.*)\|$", DOCUMENT.read_text(), re.MULTILINE
-    ):
+    for operation, *cells in re.findall(r"^\| ([A-Z]\w+) \|(.*)\|(.*)\|(.*)\|(.*)\|$", section, re.MULTILINE):
         rows[operation] = dict(zip(COLUMNS, (cell.strip() for cell in cells), strict=True))
     return rows
 
