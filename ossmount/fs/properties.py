@@ -152,7 +152,7 @@ class Properties:
         if prop.place is Place.URL:
             return (await self._url_of(key)).encode()
         if rooms.beliefs.is_touched(node.parent, node.name):
-            await self._settle(key)
+            await rooms.settle(node)
             if node.file is not None and node.file.is_dirty and not node.remote:
                 raise values.absent(prop, "the file is not in the bucket before it is closed")
         if prop.place is Place.ACL:
@@ -163,13 +163,6 @@ class Properties:
         if prop.place is Place.IMAGE:
             return await self._get_image_info(node, prop, key)
         return values.value_in_head(prop, await rooms.lookup.head(key))
-
-    async def _settle(self, key: str) -> None:
-        """Wait until what this machine changes of *key* is in the bucket, so that the bucket's answer is about
-        that.
-        """
-        for intent in sorted(self._fs.rooms.executor.touching(key), key=lambda each: each.id):
-            await self._fs.rooms.executor.wait(intent)
 
     async def _get_image_info(self, node: Node, prop: Property, key: str) -> bytes:
         if node.is_directory or not node.size:
