@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .blobs import Incoming
     from .exchange import Receive, Scope, Send
     from .faults import Fault
+    from .roles import Roles
     from .store import Store
     from .sts import SecurityTokenService
     from .upkeep import Upkeep
@@ -101,6 +102,11 @@ class App:
         self._host = host_reader(options.hosts, options.image_hosts)
         self._numbers = itertools.count(secrets.randbits(80))
         self._introspection: object = None
+
+    @property
+    def roles(self) -> Roles:
+        """The temporary credentials that are about."""
+        return self._service.roles
 
     def __repr__(self) -> str:
         return f"<App {self.store!r} {self.requests!r}>"

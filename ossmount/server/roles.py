@@ -30,6 +30,7 @@ _ACTIONS = {
     "PutSymlink": "PutObject",
     "AppendObject": "PutObject",
     "PostObject": "PutObject",
+    "ProcessObject": "PostProcessTask",
     "CopyObject": "PutObject",
     "InitiateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
@@ -68,6 +69,10 @@ class Roles:
         )
         self._given[credentials.access_key_id] = _Given(credentials, statements)
         return credentials
+
+    def revoke(self) -> None:
+        """Let none of those that are about be good any more."""
+        self._given.clear()
 
     def credentials(self, access_key_id: str) -> Credentials | None:
         """Return the temporary credentials called *access_key_id*, if there are, even when they are expired."""
