@@ -22,13 +22,14 @@ from ..wire.models import (
     ObjectSummary,
 )
 from ..wire.object_calls import empty_response, write_get_acl
-from ..wire.properties import read_acl
+from ..wire.properties import ARCHIVED, read_acl
 from ..wire.versions import Deletion, read_deleted_versions, write_delete_multiple_versions
 from .objects import delete
 from .service import read_serial
 
 if TYPE_CHECKING:
     from ..wire.message import Request, Response
+    from .records import BucketRecord
     from .service import Service
 
 MAX_BUCKETS = 100
@@ -177,7 +178,19 @@ def _list(service: Service, request: Request, call: listing_calls.ListCall) -> L
         bucket, prefix=call.prefix, marker=call.marker, delimiter=call.delimiter, limit=call.max_keys
     )
     owner = service.options.owner if call.owner else None
-    objects = tuple(ObjectSummary(row[0].decode(), row[1], row[2], row[4], row[3], row[5], owner) for row in page.rows)
+    objects = tuple(
+        ObjectSummary(
+            row[0].decode(),
+            row[1],
+            row[2],
+            row[4],
+            row[3],
+            row[5],
+            owner,
+            _restore_info(service, bucket, row[0].decode()) if row[5] in ARCHIVED else None,
+        )
+        for row in page.rows
+    )
     return ListObjectsResult(
         objects=objects,
         prefixes=tuple(prefix.decode() for prefix in page.prefixes),
@@ -185,6 +198,11 @@ def _list(service: Service, request: Request, call: listing_calls.ListCall) -> L
         next_marker=(page.last or b"").decode(),
         name=bucket.name,
     )
+
+
+def _restore_info(service: Service, bucket: BucketRecord, key: str) -> str | None:
+    record = service.store.find(bucket, key)
+    return None if record is None else service.restores.info(bucket, record)
 
 
 def delete_multiple_objects(service: Service, request: Request) -> Response:

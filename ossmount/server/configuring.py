@@ -17,14 +17,16 @@ from ..wire.configurations import CONFIGURATIONS
 from ..wire.errors import AccessDenied, InvalidDigest, InvalidTargetBucketForLogging, NoSuchStyle
 from ..wire.lifecycle import LIFECYCLE
 from ..wire.object_calls import empty_response
-from ..wire.properties import read_digests
+from ..wire.properties import ARCHIVED, read_digests
 from ..wire.versions import ListVersionsResult, ObjectVersion
 from .expiry import check_overlap
+from .records import ObjectRecord
 from .versions import VersionRow, version_id
 
 if TYPE_CHECKING:
     from ..wire.configuration import Configuration
     from ..wire.message import Request, Response
+    from .records import BucketRecord
     from .service import Service
 
 # What a bucket answers that has no such configuration, where that is no error.
@@ -149,7 +151,7 @@ def list_object_versions(service: Service, request: Request) -> Response:
     )
     last = page.rows[-1] if page.rows and page.rows[-1].key == page.last else None
     result = ListVersionsResult(
-        versions=tuple(_told(service, row) for row in page.rows),
+        versions=tuple(_told(service, bucket, row) for row in page.rows),
         prefixes=tuple(prefix.decode() for prefix in page.prefixes),
         is_truncated=page.last is not None,
         next_key_marker=(page.last or b"").decode(),
@@ -159,7 +161,11 @@ def list_object_versions(service: Service, request: Request) -> Response:
     return calls.write_list_object_versions(result, call)
 
 
-def _told(service: Service, row: VersionRow) -> ObjectVersion:
+def _told(service: Service, bucket: BucketRecord, row: VersionRow) -> ObjectVersion:
+    restore = None
+    if row.storage_class in ARCHIVED:
+        record = service.store.versions.find(bucket, row.key.decode(), max(row.serial, 0))
+        restore = service.restores.info(bucket, record) if isinstance(record, ObjectRecord) else None
     return ObjectVersion(
         key=row.key.decode(),
         version_id=version_id(row.serial),
@@ -171,4 +177,5 @@ def _told(service: Service, row: VersionRow) -> ObjectVersion:
         type=row.type,
         storage_class=row.storage_class,
         owner=service.options.owner,
+        restore=restore,
     )

@@ -168,9 +168,7 @@ def make_head(
         dict.__setitem__(headers, PREFIX + name, value)
     if body.type == "Normal" and len(body.etag) == 32 and not body.etag.endswith("00000000"):
         dict.__setitem__(headers, "content-md5", b64encode(bytes.fromhex(body.etag)).decode())
-    restore = None
-    if properties.storage_class in ARCHIVED and (state := service.restores.state(bucket, record)) is not None:
-        restore = str(state)
+    restore = service.restores.info(bucket, record) if properties.storage_class in ARCHIVED else None
     known = service.store.settings.known
     if known and (lifecycle := known.get(bucket.id, {}).get("lifecycle")) is not None:
         from .expiry import expiration_of

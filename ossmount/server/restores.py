@@ -41,6 +41,11 @@ class Restores:
 
         return RestoreState(True) if now < row[0] else RestoreState(False, row[1])
 
+    def info(self, bucket: BucketRecord, record: ObjectRecord) -> str | None:
+        """Return what headers and listings tell of the restoration of *record*; None when there is none."""
+        state = self.state(bucket, record)
+        return None if state is None else str(state)
+
     def readable(self, bucket: BucketRecord, record: ObjectRecord) -> bool:
         """Tell whether *record*, which is archived, can be read."""
         state = self.state(bucket, record)

@@ -100,6 +100,7 @@ _OPERATIONS = (
     Operation("PostObject", _later("posting", "post_object"), Right.NONE, Body.FORM),
     Operation("PutObject", objects.put_object, Right.WRITE, Body.OBJECT),
     Operation("GetObject", _get_object, Right.READ),
+    Operation("ProcessObject", _later("images", "process_object"), Right.OWN, Body.DOCUMENT),
     Operation("HeadObject", objects.head_object, Right.READ),
     Operation("GetObjectMeta", objects.get_object_meta, Right.READ),
     Operation("DeleteObject", objects.delete_object, Right.WRITE),
@@ -189,6 +190,7 @@ _OBJECT = {
     "POST": (
         ("restore", "RestoreObject"),
         ("append", "AppendObject"),
+        ("x-oss-process", "ProcessObject"),
         ("uploads", "InitiateMultipartUpload"),
         ("uploadId", "CompleteMultipartUpload"),
     ),

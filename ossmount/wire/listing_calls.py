@@ -228,10 +228,11 @@ def _entries(result: ListObjectsResult, call: ListCall) -> Iterable[str]:
     write = namer(call.encoded)
     for entry in result.objects:
         owner = _owner(entry.owner) if entry.owner and call.owner else ""
+        restore = xml.tag("RestoreInfo", entry.restore) if entry.restore else ""
         yield (
             f"<Contents>{write('Key', entry.key)}<LastModified>{xml_date(entry.last_modified)}</LastModified>"
             f'<ETag>"{entry.etag}"</ETag><Type>{entry.type}</Type><Size>{entry.size}</Size>'
-            f"<StorageClass>{entry.storage_class}</StorageClass>{owner}</Contents>"
+            f"<StorageClass>{entry.storage_class}</StorageClass>{owner}{restore}</Contents>"
         )
     for prefix in result.prefixes:
         yield f"<CommonPrefixes>{write('Prefix', prefix)}</CommonPrefixes>"

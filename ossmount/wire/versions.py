@@ -45,12 +45,13 @@ class ObjectVersion:
     type: str = "Normal"
     storage_class: str = "Standard"
     owner: Owner | None = None
+    restore: str | None = None
 
     @property
     def summary(self) -> ObjectSummary:
         """The version as a listing of objects would tell it."""
         return ObjectSummary(
-            self.key, self.size, self.etag, self.last_modified, self.type, self.storage_class, self.owner
+            self.key, self.size, self.etag, self.last_modified, self.type, self.storage_class, self.owner, self.restore
         )
 
 
@@ -199,6 +200,7 @@ def _version(element: Element, key: str) -> ObjectVersion:
         type=said.get("Type", "Normal"),
         storage_class=said.get("StorageClass", "Standard"),
         owner=None if owner is None else Owner(xml.text_of(owner, "ID"), xml.text_of(owner, "DisplayName")),
+        restore=said.get("RestoreInfo"),
     )
 
 
@@ -267,6 +269,8 @@ def write_list_object_versions(result: ListVersionsResult, call: ListVersionsCal
             ]
         owner = version.owner or Owner()
         inner.append(xml.wrap("Owner", [xml.tag("ID", owner.id), xml.tag("DisplayName", owner.display_name)]))
+        if version.restore:
+            inner.append(xml.tag("RestoreInfo", version.restore))
         elements.append(xml.wrap("DeleteMarker" if version.is_delete_marker else "Version", inner))
     elements += [xml.wrap("CommonPrefixes", [write("Prefix", prefix)]) for prefix in result.prefixes]
     return xml_response(xml.document("ListVersionsResult", elements))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ossmount.server.threaded import ThreadedServer
+
     Refused = Callable[[httpx.Response], tuple[int, str]]
 
 WIDTH, HEIGHT = 80, 40
@@ -286,6 +288,41 @@ def test_an_image_host_takes_the_old_grammar(turned: httpx.Client, anybody: http
     assert get("dir/p.png@40w", "bound.test:80").headers["content-type"] == "image/jpg"
     # Elsewhere it is a key like any other.
     assert refused(anybody.get("/bucket/dir/p.png@40w")) == (404, "NoSuchKey")
+
+
+def test_what_becomes_of_a_picture_is_kept(
+    turned: httpx.Client, anybody: httpx.Client, refused: Refused, turned_server: ThreadedServer
+) -> None:
+    turned_server.store.put_bucket("other")
+    turned.put("/bucket/p.png", content=picture())
+    turned.put("/bucket/?style&styleName=s", content="<Style><Content>image/resize,p_25</Content></Style>")
+
+    def save(body: str, client: httpx.Client = turned) -> httpx.Response:
+        return client.post("/bucket/p.png?x-oss-process", content=body)
+
+    def named(key: str) -> str:
+        return urlsafe_b64encode(key.encode()).decode()
+
+    half = "x-oss-process=image/resize,p_50/format,jpg|sys/saveas"
+    answer = save(f"{half},o_{named('ü/half.jpg')}")
+    kept = turned.get("/bucket/ü/half.jpg")
+    assert answer.json() == {"bucket": "", "object": "ü/half.jpg", "fileSize": len(kept.content), "status": "OK"}
+    assert kept.headers["content-type"] == "image/jpg"
+    assert Image.open(BytesIO(kept.content)).size == (40, 20)
+    save(f"x-oss-process=style/s|sys/saveas,b_{named('other')},o_{named('x').rstrip('=')}")
+    assert Image.open(BytesIO(turned.get("/other/x").content)).size == (20, 10)
+    for body, error in (
+        ("", (400, "MissingArgument")),
+        ("x-oss-process=image/resize,p_50", (400, "InvalidArgument")),
+        (half, (400, "InvalidArgument")),
+        (f"{half},o_é", (400, "InvalidArgument")),
+        (f"{half},o_{named('/x')}", (400, "InvalidObjectName")),
+        (f"{half},o_{named('x')},b_{named('nowhere')}", (404, "NoSuchBucket")),
+        (f"x-oss-process=image/nothing|sys/saveas,o_{named('x')}", (400, "InvalidArgument")),
+    ):
+        assert refused(save(body)) == error
+    assert refused(save(f"{half},o_{named('x')}", anybody)) == (403, "AccessDenied")
+    assert turned.head("/bucket/x").status_code == 404
 
 
 def test_a_private_picture_stays_private_under_another_name(

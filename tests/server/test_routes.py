@@ -48,6 +48,7 @@ CASES = [
     ("GET /b/k?objectMeta", "GetObjectMeta"),
     ("DELETE /b/k", "DeleteObject"),
     ("POST /b/k?append&position=0", "AppendObject"),
+    ("POST /b/k?x-oss-process", "ProcessObject"),
     ("PUT /b/k?symlink", "PutSymlink"),
     ("GET /b/k?symlink", "GetSymlink"),
     ("PUT /b/k?acl", "PutObjectACL"),

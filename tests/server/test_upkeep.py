@@ -256,6 +256,26 @@ def test_an_archived_object_is_restored_for_some_days(
     )
 
 
+def test_listings_tell_how_far_a_restoration_is(turned: httpx.Client, clock: Clock) -> None:
+    status = "<Status>Enabled</Status>"
+    turned.put("/bucket/?versioning", content=f"<VersioningConfiguration>{status}</VersioningConfiguration>")
+    for data in (b"colder", b"cold"):
+        turned.put("/bucket/a", content=data, headers={"x-oss-storage-class": "Archive"})
+        turned.put("/bucket/b", content=b"warm")
+
+    def told(query: str) -> list[str | None]:
+        root = ElementTree.fromstring(turned.get(f"/bucket/?{query}").content)
+        return [element.text for element in root.iter("RestoreInfo")]
+
+    assert [told(query) for query in ("", "list-type=2", "versions")] == [[], [], []]
+    turned.post("/bucket/a?restore")
+    for state in ("true", "false"):
+        said = turned.head("/bucket/a").headers["x-oss-restore"]
+        assert said.startswith(f'ongoing-request="{state}"')
+        assert [told(query) for query in ("", "list-type=2", "versions")] == [[said], [said], [said]]
+        clock.turn(seconds=61)
+
+
 def test_what_is_written_over_is_to_be_restored_anew(turned: httpx.Client, refused: Refused, clock: Clock) -> None:
     cold = {"x-oss-storage-class": "Archive"}
     turned.put("/bucket/a", content=b"cold", headers=cold)
