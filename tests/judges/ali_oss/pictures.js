@@ -39,6 +39,21 @@ judge("GetObject", "a picture is processed while it is read", async () => {
   assert.deepEqual(size((await ask(url)).body), [20, 10]);
 });
 
+judge("ProcessObject", "a processed picture is kept as another object, in another bucket, too", async () => {
+  const oss = client({ bucket: PICTURES });
+  const other = await fresh();
+  const kept = await oss.processObjectSave("plain.png", "kept/文件 1.png", "image/resize,w_20");
+  assert.equal(kept.status, 200);
+  assert.deepEqual(size((await oss.get("kept/文件 1.png")).content), [20, 10]);
+  await oss.processObjectSave("photo.jpg", "far.png", "image/resize,w_40/format,png", other.getBucket());
+  const far = await other.get("far.png");
+  assert.deepEqual([size(far.content), far.res.headers["content-type"]], [[40, 20], "image/png"]);
+  assert.deepEqual((await other.list()).objects.map((one) => one.name), ["far.png"]);
+  // ali-oss does not look at the status by itself.
+  assert.equal((await oss.processObjectSave("missing.png", "never.png", "image/resize,w_20")).status, 404);
+  await refused(oss.head("never.png"), { status: 404 });
+});
+
 judge("GetObject", "the image service reads operators from the name", async () => {
   for (const where of [REGIONAL, BOUND]) {
     const images = image(where);
