@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+import alibabacloud_oss_v2 as sdk
 import pytest
 
 from ossmount.oss import (
@@ -79,16 +80,54 @@ def test_metadata_that_are_not_ascii_travel_in_a_way_that_others_can_undo(
     assert ours.head_object("theirs").meta == {"title": "Größe 文件"}
 
 
-def test_what_was_appended_and_what_has_parts_is_the_same_to_both(pair: tuple[Hand, Hand]) -> None:
-    writer, reader = pair
+def test_what_is_appended_by_turns_is_the_same_to_both(pair: tuple[Hand, Hand]) -> None:
+    first, second = pair
+    end = first.append("log ü", 0, b"first ", META)
+    end = second.append("log ü", end, b"second ", {})
+    end = first.append("log ü", end, b"third", {})
+
+    seen = Seen(b"first second third", (end, "Appendable"), meta=META)
+    assert first.see("log ü") == second.see("log ü") == seen
+
+
+def test_an_object_of_parts_that_both_sent_is_the_same_to_both(pair: tuple[Hand, Hand]) -> None:
+    first, second = pair
     body = b"".join(PARTS)
+    upload = first.begin("big ü", META)
 
-    writer.append("log ü", [b"first ", b"second"], META)
-    writer.upload("big ü", PARTS, META)
+    etags = [hand.send("big ü", upload, 1 + at, PARTS[at]) for at, hand in enumerate((first, second, first))]
+    second.finish("big ü", upload, etags)
 
-    assert reader.see("log ü") == writer.see("log ü") == Seen(b"first second", (12, "Appendable"), meta=META)
-    assert reader.see("big ü") == writer.see("big ü") == Seen(body, (len(body), "Multipart"), meta=META)
-    assert reader.part("big ü", 102_390, 102_410) == body[102_390:102_410]
+    seen = Seen(body, (len(body), "Multipart"), meta=META)
+    assert first.see("big ü") == second.see("big ü") == seen
+    assert first.part("big ü", 102_390, 102_410) == second.part("big ü", 102_390, 102_410) == body[102_390:102_410]
+
+
+def test_both_tell_of_the_same_versions(ours: blocking.Blocking, pair: tuple[Hand, Hand]) -> None:
+    first, second = pair
+    first.put(KEY, b"before", {}, {}, "default")
+    ours.put_bucket_versioning("Enabled")
+    second.put(KEY, b"first", {}, {}, "default")
+    first.put(KEY, b"second", {}, {}, "default")
+    second.remove([KEY])
+
+    found = first.versions()
+
+    assert sorted(found) == sorted(second.versions())
+    assert [(key, marker) for key, _, marker in found].count((KEY, True)) == 1
+    assert len(found) == 4
+    assert (KEY, "null", False) in found
+
+
+def test_urls_that_one_signed_the_other_uses(ours: blocking.Blocking, bucket2: oss2.Bucket) -> None:
+    bucket2.put_object_with_url(
+        ours.presign(KEY, method="PUT", headers={"content-type": "a/b"}), b"bytes", {"content-type": "a/b"}
+    )
+
+    read = bucket2.get_object_with_url(ours.presign(KEY, response={"content-type": "c/d"}))
+
+    assert (read.read(), read.headers["content-type"]) == (b"bytes", "c/d")
+    assert ours.head_object(KEY).content_type == "a/b"
 
 
 def test_a_link_leads_both_to_the_same(pair: tuple[Hand, Hand]) -> None:
@@ -186,3 +225,15 @@ def test_a_setting_that_an_sdk_reads_and_writes_back_is_what_it_was(
     write()
 
     assert getattr(ours, f"get_bucket_{setting}")() == value
+
+
+def test_a_style_of_one_is_there_for_the_others(ours: blocking.Blocking, bucket2: oss2.Bucket, sync_v2: Judge) -> None:
+    for name, put in {
+        "ours": ours.put_style,
+        "oss2": bucket2.put_bucket_style,
+        "v2": lambda name, content: sync_v2.ask("PutStyle", style_name=name, style=sdk.StyleContent(content=content)),
+    }.items():
+        put(name, "image/resize,p_50/quality,Q_80")
+        told = (ours.get_style(name), bucket2.get_bucket_style(name), sync_v2.ask("GetStyle", style_name=name).style)
+        assert {(style.name, style.content) for style in told} == {(name, "image/resize,p_50/quality,Q_80")}
+    assert sorted(style.name for style in ours.list_styles()) == ["oss2", "ours", "v2"]
