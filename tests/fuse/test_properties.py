@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.fuse.conftest import Mount, OssServer
 
 
-def code_of(call: Callable[[], object]) -> int | None:
+def code_of(call: Callable[..., object], *args: object) -> int | None:
     with pytest.raises(OSError, match="Errno") as caught:
-        call()
+        call(*args)
     return caught.value.errno
 
 
@@ -164,7 +164,7 @@ def test_the_bucket_is_configured_at_the_root_in_the_json_of_the_commands(
 
     for what, value in said.items():
         attribute = f"user.oss.bucket.{what}"
-        assert code_of(lambda attribute=attribute: os.getxattr(mount.place, attribute)) == errno.ENODATA
+        assert code_of(os.getxattr, mount.place, attribute) == errno.ENODATA
         mount.run("setfattr", "-n", attribute, "-v", json.dumps(value), ".")
         assert json.loads(getfattr(what)) == value
         if what == "cors":  # one stands for all: the document is the same code's
@@ -173,7 +173,7 @@ def test_the_bucket_is_configured_at_the_root_in_the_json_of_the_commands(
             mount.run("setfattr", "-n", attribute, "-v", shown, ".")
             assert json.loads(getfattr(what)) == value
         mount.run("setfattr", "-x", attribute, ".")
-        assert code_of(lambda attribute=attribute: os.removexattr(mount.place, attribute)) == errno.ENODATA
+        assert code_of(os.removexattr, mount.place, attribute) == errno.ENODATA
     mount.run("setfattr", "-n", "user.oss.bucket.acl", "-v", "public-read", ".")
     mount.run("setfattr", "-n", "user.oss.bucket.acl", "-v", getfattr("acl"), ".")
     assert bucket.get_bucket_acl().acl == "public-read"
@@ -220,7 +220,7 @@ def test_what_failed_shows_at_the_file_and_above_until_it_is_done(
     oss_process.fail()
     mount.flush()
     for path in ("dir/file", "dir", "."):
-        assert code_of(lambda path=path: os.getxattr(mount.place / path, "user.oss.error")) == errno.ENODATA
+        assert code_of(os.getxattr, mount.place / path, "user.oss.error") == errno.ENODATA
         assert os.getxattr(mount.place / path, "user.oss.state") == b"clean"
 
 
