@@ -49,6 +49,13 @@ class Bucket(Streaming, Versions, Settings):
         """Return whether *member* answered when it was last asked, for all that is known."""
         return True
 
+    async def see_all_alive(self) -> None:
+        """Return if each of `members` is alive, as far as that is known.
+
+        Raises:
+            ConnectFailed: some are down.
+        """
+
     async def everywhere(self, operation: str, act: Callable[[Bucket], Awaitable[T]]) -> list[T]:
         """Let *act*, which is called *operation*, act on each of `members`; return the results in their order.
 
@@ -214,5 +221,8 @@ class Pages:
             delimiter=self._delimiter,
             max_keys=self._max_keys,
         )
-        self._token = page.next_marker if page.is_truncated else None
+        following = page.next_marker if page.is_truncated else None
+        if following == self._token:
+            raise BrokenResponse(f"a listing that goes on where it was: {following!r}")
+        self._token = following
         return page

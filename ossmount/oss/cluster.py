@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SEPARATOR = "|"
+# Seconds for what should not be left behind, where there is no more time.
+_GIVING_UP = 10.0
 # Behind everything that a common prefix stands for.
 _LAST = "\U0010ffff"
 
@@ -145,17 +147,21 @@ class Cluster(Members):
 
     async def initiate_multipart_upload(self, key: str, **options: Any) -> str:
         """Begin an upload on every member; see `Bucket.initiate_multipart_upload`."""
+        begun: dict[int, str] = {}
+
+        async def act(index: int, member: Bucket) -> str:
+            begun[index] = await member.initiate_multipart_upload(key, **options)
+            return begun[index]
+
         try:
-            ids = await self._write(
-                "InitiateMultipartUpload", lambda _, member: member.initiate_multipart_upload(key, **options)
-            )
-        except PartialWriteFailed as exc:
+            return _SEPARATOR.join(await self._write("InitiateMultipartUpload", act))
+        except BaseException:
             # Whoever tries again begins anew.
-            for member, upload_id in zip(self.members, exc.results, strict=True):
-                if isinstance(upload_id, str):
-                    await _give_up(member, key, upload_id)
+            with trio.move_on_after(_GIVING_UP) as scope:
+                scope.shield = True
+                for index, own in begun.items():
+                    await _give_up(self.members[index], key, own)
             raise
-        return _SEPARATOR.join(ids)
 
     async def list_parts(self, key: str, upload_id: str, **options: Any) -> ListPartsResult:
         """Return a page of the parts that a member has of an upload; see `Bucket.list_parts`."""

@@ -20,7 +20,15 @@ from typing import Any, Literal, TypeVar, get_args
 
 import trio
 
-from ..wire.errors import NoSuchKey, OSSError, PartialWriteFailed, PreconditionFailed, ServiceError, TransportError
+from ..wire.errors import (
+    ConnectFailed,
+    NoSuchKey,
+    OSSError,
+    PartialWriteFailed,
+    PreconditionFailed,
+    ServiceError,
+    TransportError,
+)
 from .bucket import Bucket
 from .client import ClientStatistics
 from .retry import RetryPolicy
@@ -35,6 +43,8 @@ OnError = Callable[[Bucket, OSSError], object]
 # Looked for by the probe; that it is not there is as good an answer as any.
 PROBE_KEY = "._ossmount/alive"
 PROBE_EVERY = 10.0
+# So long, in seconds, what a probe has told is believed of those that are down.
+_BELIEVED = 0.25
 ONE_ROUND = RetryPolicy(attempts=1)
 
 
@@ -66,6 +76,8 @@ class Members(Bucket):
         self._on_error = on_error
         self._alive = [True] * len(members)
         self._turn = 0
+        self._probing = trio.Lock()
+        self._probed = float("-inf")
 
     def __repr__(self) -> str:
         return f"<Cluster {list(self.members)!r} {self._schedule}>"
@@ -113,6 +125,23 @@ class Members(Bucket):
         async with trio.open_nursery() as nursery:
             for index in range(len(self.members)):
                 nursery.start_soon(self._probe, index)
+
+    async def see_all_alive(self) -> None:
+        """Return if all members are alive, having probed those that were not.
+
+        Raises:
+            ConnectFailed: some are down.
+        """
+        async with self._probing:
+            if not all(self._alive) and trio.current_time() >= self._probed + _BELIEVED:
+                async with trio.open_nursery() as nursery:
+                    for index, alive in enumerate(self._alive):
+                        if not alive:
+                            nursery.start_soon(self._probe, index)
+                self._probed = trio.current_time()
+        down = [member for member, alive in zip(self.members, self._alive, strict=True) if not alive]
+        if down:
+            raise ConnectFailed(f"{', '.join(map(repr, down))} is down")
 
     async def _probe(self, index: int) -> None:
         try:

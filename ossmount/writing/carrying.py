@@ -86,6 +86,9 @@ class Carrying:
             OSSError: the service refused, or could not be reached.
             OSError: something of this machine is in the way.
         """
+        if intent.attempts:
+            # Those that are alive have it perhaps: they are not sent it again and again while another is down.
+            await self._bucket.see_all_alive()
         match intent.verb:
             case Verb.PUT:
                 return await self._put(intent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
 from ossmount.oss import (
     Bucket,
@@ -18,7 +19,13 @@ from ossmount.oss import (
 )
 from ossmount.server.faults import Fault
 from ossmount.server.threaded import ThreadedServer
-from ossmount.wire.errors import FileAlreadyExists, NoSuchUpload, PositionNotEqualToLength, PreconditionFailed
+from ossmount.wire.errors import (
+    ConnectFailed,
+    FileAlreadyExists,
+    NoSuchUpload,
+    PositionNotEqualToLength,
+    PreconditionFailed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -162,6 +169,18 @@ async def test_when_all_are_down_for_a_moment_they_are_asked_again(
     for server in servers:
         server.faults.add(Fault(operation="GetObject", count=2, status=500))
     assert (await cluster.get_object("k"))[1] == b"1"
+
+
+async def test_whether_all_are_alive_is_found_out(servers: list[ThreadedServer], cluster: Cluster) -> None:
+    servers[1].faults.add(Fault(status=500, count=None))
+    await cluster.see_all_alive()
+    await cluster.probe()
+    with pytest.raises(ConnectFailed, match=servers[1].url):
+        await cluster.see_all_alive()
+    servers[1].faults.clear()
+    await trio.sleep(0.3)
+    await cluster.see_all_alive()
+    assert cluster.is_alive(cluster.members[1])
 
 
 async def test_what_all_members_did_is_counted_together(cluster: Cluster) -> None:
