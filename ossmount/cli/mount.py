@@ -53,12 +53,13 @@ def mount_with(
 
 
 def check_service(config: Config) -> None:
-    """The endpoint, the region and the addressing must make sense together.  Raises ConfigError."""
-    from ..connecting import endpoints_of
+    """The options of the service, and of who asks, must make sense together.  Raises ConfigError."""
+    from ..connecting import credentials_of, endpoints_of
 
     if config.embedded is None:
         try:
             endpoints_of(config)
+            credentials_of(config)
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
 

@@ -17,6 +17,7 @@ from ossmount.oss import (
     CredentialsURI,
     EcsRamRole,
     EnvironmentCredentials,
+    PasswordFile,
     StaticCredentials,
     Temporary,
     find_credentials,
@@ -203,6 +204,15 @@ async def test_an_instance_has_a_role(scripted: Any, clock: Clock, role: str, *,
     assert len(service.requests) == 2 + (not role)
 
 
+async def test_a_role_may_be_given_by_its_url(scripted: Any, clock: Clock) -> None:
+    url = "http://127.0.0.1/latest/meta-data/Ram/security-credentials/worker"
+    provider = EcsRamRole(url, transport=scripted(instance()), clock=clock)
+    assert await provider.get() == Credentials("STS.a", "s", "t", NOW + 3600)
+    assert repr(provider) == "EcsRamRole('worker')"
+    with pytest.raises(ValueError, match="no URL of a RAM role"):
+        EcsRamRole("http://127.0.0.1/latest")
+
+
 async def test_version_1_can_be_forbidden(scripted: Any, clock: Clock) -> None:
     service = scripted(instance(token=False))
     provider = EcsRamRole(url="http://127.0.0.1/latest", v1=False, transport=service, clock=clock)
@@ -269,6 +279,15 @@ async def test_a_role_is_assumed(scripted: Any, clock: Clock, tmp_path: Path) ->
     client = STS(StaticCredentials("ak", "sk"), endpoint="http://127.0.0.1", transport=service, clock=clock)
     got = await AssumeRole(client, "acs:role", "me", duration=900, clock=clock).get()
     assert got == Credentials("STS.r", "s", "me", NOW + 900)
+
+    passwd = tmp_path / "passwd"
+    passwd.touch(mode=0o600)
+    passwd.write_text("old:sk")
+    keys = PasswordFile(passwd)
+    await keys.get()
+    passwd.write_text("ak:sk")  # nobody said so
+    renewed = STS(keys, endpoint="http://127.0.0.1", transport=service, clock=clock)
+    assert await AssumeRole(renewed, "acs:role", "me", clock=clock).get() is not None
 
     token = tmp_path / "token"
     token.write_text("jwt\n")
