@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 RECEIVE = 64 * 1024
+# The longest head of an answer, and the most that may be between two pieces of a chunked body.
+MAX_HEAD = 64 * 1024
 # Bodies that go by in pieces do so in pieces of at most this.
 PIECE = 256 * 1024
 # So much of a piece is worth to wake up for.
@@ -73,7 +75,9 @@ class Answer:
         self._left: int | None = 0
         if method == "HEAD" or status in (204, 304):
             pass
-        elif "transfer-encoding" in headers:
+        elif (coding := headers.get("transfer-encoding")) is not None:
+            if coding.strip().lower() != "chunked":
+                raise BrokenResponse(f"{connection.origin} sent a body coded as {coding!r}, which nobody asked for")
             self._chunked, self._left = True, None
         elif "content-length" in headers:
             self._left = int(headers["content-length"])
@@ -192,10 +196,14 @@ class Answer:
 
     async def _read_chunked(self, size: int) -> bytes | None:
         connection, head = self._connection, self._head
+        around = 0
         while not head.pieces:
             if head.complete:
                 self._chunked, self._left = False, 0
                 return None
+            if around > MAX_HEAD:
+                # Extensions and trailers are allowed, but nobody needs so many.
+                raise BrokenResponse(f"{connection.origin} sent broken chunks: {around} bytes of them and no body")
             data = connection.pending or await connection.receive(RECEIVE)
             connection.pending = b""
             if not data:
@@ -204,8 +212,8 @@ class Answer:
                 self._parser.feed_data(data)
             except httptools.HttpParserError as exc:
                 raise BrokenResponse(f"{connection.origin} sent broken chunks: {exc}") from exc
-        piece = head.pieces.pop(0)
-        if len(piece) > size:
-            head.pieces.insert(0, piece[size:])
-            piece = piece[:size]
-        return piece
+            around += len(data)
+        # Of tiny chunks there may be thousands.
+        piece = b"".join(head.pieces) if len(head.pieces) > 1 else head.pieces[0]
+        head.pieces[:] = [piece[size:]] if len(piece) > size else []
+        return piece[:size]

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from ..wire import buckets, listing, tagging
+from ..wire.errors import BrokenResponse
 from ..wire.models import DeleteResult
 from .listings import Entries, Versions, iter_objects, iter_parts, iter_uploads
 from .settings import Settings

@@ -413,8 +413,10 @@ class Client:
 
     async def _refusal(self, reply: Reply) -> OSSError:
         """Return the error that an answer tells."""
-        size = reply.size
-        content = await reply.read(MAX_ERROR) if size is None or size <= MAX_ERROR else b""
+        content = b""
+        # What is longer is no error of OSS; its begin tells what it is.
+        while len(content) < MAX_ERROR and (piece := await reply.read_some(MAX_ERROR - len(content))) is not None:
+            content += piece
         self.count_received(len(content))
         error = parse_error(Response(reply.status, reply.headers, content), host=self.endpoint.host)
         if 300 <= reply.status < 400 and reply.status != 304 and not error.code:

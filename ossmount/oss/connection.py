@@ -28,7 +28,7 @@ import trio
 
 from ..wire.errors import BrokenResponse, TimedOut, TransportError
 from ..wire.message import Headers
-from .answer import CHECKPOINT_EVERY, RECEIVE, Answer, Head
+from .answer import CHECKPOINT_EVERY, MAX_HEAD, RECEIVE, Answer, Head
 
 if TYPE_CHECKING:
     from ..wire.message import Buffer
@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 
 Body = bytes | bytearray | memoryview | AsyncIterable[bytes] | None
 
-MAX_HEAD = 64 * 1024
+# Answers of status 1xx before the answer.
+_MAX_INTERIM = 20
 # Bodies up to here are copied behind the head and sent in one go.
 _SMALL_BODY = 16 * 1024
 # Bodies from here on are sent with an eye on the service answering before it has all of them.
@@ -313,7 +314,7 @@ class Connection:
             await self._send(b"0\r\n\r\n")
 
     async def _read_head(self, method: str, release: Callable[[Connection], None]) -> Answer:
-        while True:
+        for _ in range(_MAX_INTERIM):
             received = self.pending
             while (end := received.find(b"\r\n\r\n")) < 0:
                 if len(received) > MAX_HEAD or not b"HTTP/1.".startswith(received[:7]):
@@ -336,5 +337,7 @@ class Connection:
                 break
             if status == 101:
                 raise BrokenResponse(f"{self.origin} switched protocols")
+        else:
+            raise BrokenResponse(f"{self.origin} sent {_MAX_INTERIM} interim answers and no other")
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields])
         return Answer(self, status, headers, method, parser, head, release)

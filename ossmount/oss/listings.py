@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..wire import versions
+from ..wire.errors import BrokenResponse
 from ..wire.listing import MAX_DELETED_KEYS, can_delete_multiple
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ class Entries(Generic[T, Mark]):
         while not self._entries:
             if self._next is None:
                 raise StopAsyncIteration
-            entries, self._next = await self._fetch(self._next)
+            mark = self._next
+            entries, self._next = await self._fetch(mark)
+            if self._next == mark:
+                raise BrokenResponse(f"a listing that goes on where it was: {mark!r}")
             self._entries.extend(entries)
         return self._entries.popleft()
 

@@ -107,9 +107,11 @@ def _summary(element: Element, *, encoded: bool) -> ObjectSummary:
         else:
             said[child.tag] = child.text or ""
     key = said["Key"]
+    if (size := int(said["Size"])) < 0:
+        raise ValueError(f"an object of {size} bytes")
     return ObjectSummary(
         url_decoded(key) if encoded else key,
-        int(said["Size"]),
+        size,
         bare_etag(said["ETag"]),
         parse_xml_date(said["LastModified"]),
         said.get("Type", "Normal"),

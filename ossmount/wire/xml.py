@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # A page of 1,000 keys of 1,023 bytes each, percent-encoded, with owner and the rest, stays below 8 MiB.
 MAX_SIZE = 16 * 1024 * 1024
 
+# Such a page has 22,000.  An element takes twenty times as much memory as its tags may be long.
+MAX_TAGS = 400_000
+
 _DECLARATION = re.compile(rb"<!(?!\[CDATA\[|--)")
 _PROLOGUE = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<(?:\?xml\b[^>]*?\bencoding\s*=\s*[\"']([^\"']*)[\"'])?", re.DOTALL)
 _NAMESPACE = re.compile(rb"\sxmlns\s*=\s*(?:\"[^\"]*\"|'[^']*')")
@@ -30,8 +33,8 @@ def parse(data: Buffer, root: str = "", *, limit: int = MAX_SIZE) -> Element:
     """Parse *data* and return its root element, which must be called *root* if that is given.
 
     Raises:
-        ValueError: it is no well-formed document, is longer than *limit* bytes, has a document type or entities, is not
-            UTF-8, or is something else than *root*.
+        ValueError: it is no well-formed document, is longer than *limit* bytes or has too many elements, has a document
+            type or entities, is not UTF-8, or is something else than *root*.
     """
     if len(data) > limit:
         raise ValueError(f"XML of {len(data)} bytes, more than {limit}")
@@ -39,6 +42,8 @@ def parse(data: Buffer, root: str = "", *, limit: int = MAX_SIZE) -> Element:
     prologue = _PROLOGUE.match(text)
     if prologue is None or (prologue[1] or b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii", b"ascii"):
         raise ValueError("not XML in UTF-8")
+    if text.count(b"<") > MAX_TAGS:
+        raise ValueError(f"XML with more than {MAX_TAGS} elements and ends of elements")
     if _DECLARATION.search(text):
         raise ValueError("XML with a document type or entities")
     if b"xmlns" in text[:512]:
