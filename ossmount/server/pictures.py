@@ -8,26 +8,26 @@ Source: developer guide, "Image processing parameters", a page for each action.
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageSequence
+from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageEnhance, ImageFilter, ImageSequence
 
-from ..wire.errors import BadRequest, ImageDamage, ImageTooLarge, NotImplementedByOSS, WatermarkError
+from ..wire.errors import BadRequest, ImageDamage, ImageTooLarge
 from ..wire.properties import argument
 from .exif import describe_exif
+from .watermarks import draw_mark, place, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..wire.images import Action, Process
 
-# Of a source: each side and all pixels; of a result likewise.
+# Of a source: each side and all pixels, those of all its frames; of a result likewise.
 MAX_SIDE, MAX_PIXELS = 30_000, 250_000_000
+MAX_TIFF_SIDE = 16_384
 MAX_RESULT_SIDE, MAX_RESULT_PIXELS = 16_384, 16_777_216
-MAX_TEXT = 64
 # The limits above are checked instead, by an error and not a warning.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -35,8 +35,12 @@ _READABLE = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 _NAMES = {"JPEG": "jpg", "MPO": "jpg"}
 _FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GIF", "tiff": "TIFF"}
 _TYPES = {"JPEG": "image/jpg"}
+_MOVING = ("GIF", "WEBP")
 _DEFAULT_QUALITY = 75
-_TRANSPARENT = (0, 0, 0, 0)
+# Of a file of WebP.
+_MAX_WEBP_SIDE = 16_383
+# These make a picture smaller; whatever else is done is done with one that could be a result.
+_SHRINKING = frozenset({"resize", "crop", "indexcrop"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ def _render(data: bytes, process: Process) -> Picture:
             return _told(_info(data) if action.name == "info" else {"RGB": _average(data)})
         if work is None:
             work = _load(data)
+        if action.name not in _SHRINKING:
+            _check_result(*work.size)
         _ACTIONS[action.name](work, action)
         _check_result(*work.size)
     return _write(work or _load(data))
@@ -138,19 +144,29 @@ def _open(data: bytes) -> Image.Image:
         image = Image.open(BytesIO(data), formats=_READABLE)
     except (OSError, ValueError, SyntaxError):
         raise BadRequest("This image format is not supported.") from None
-    if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-        raise ImageTooLarge(f"The image of {image.width} x {image.height} pixels is too large.")
+    _check_source(image, 1)
     return image
+
+
+def _check_source(image: Image.Image, frames: int) -> None:
+    largest = MAX_TIFF_SIDE if image.format == "TIFF" else MAX_SIDE
+    if max(image.size) > largest or image.width * image.height * frames > MAX_PIXELS:
+        times = f" in {frames} frames" if frames > 1 else ""
+        raise ImageTooLarge(
+            f"The image of {image.width} x {image.height} pixels{times} is too large.", ec="0040-00000009"
+        )
 
 
 def _load(data: bytes) -> _Work:
     image = _open(data)
     frames, durations = [], []
     try:
+        if image.format in _MOVING:
+            _check_source(image, getattr(image, "n_frames", 1))
         for frame in ImageSequence.Iterator(image):
             frames.append(_plain(frame))
             durations.append(int(frame.info.get("duration", 100)))
-            if image.format not in ("GIF", "WEBP"):
+            if image.format not in _MOVING:
                 break
         exif = image.getexif().tobytes() if image.getexif() else b""
     except (OSError, ValueError, SyntaxError, EOFError, IndexError):
@@ -188,15 +204,18 @@ def _write(work: _Work) -> Picture:
     frames = work.frames
     options: dict[str, object] = {}
     quality = work.quality
+    # There are files of BMP with transparency, but few read it.
     if kind in ("JPEG", "BMP"):
         frames = [_flat(frames[0])]
+    if kind == "WEBP" and max(work.size) > _MAX_WEBP_SIDE:
+        raise BadRequest(f"Maximum width and height allowed is {_MAX_WEBP_SIDE} pixels for converting webp")
     if kind in ("JPEG", "WEBP"):
         options["quality"] = quality or (work.source_quality if kind == "JPEG" else 80)
         if work.exif:
             options["exif"] = work.exif
     if kind == "JPEG":
         options["progressive"] = work.progressive
-    if kind in ("GIF", "WEBP") and len(frames) > 1:
+    if kind in _MOVING and len(frames) > 1:
         options |= {"save_all": True, "append_images": frames[1:], "duration": work.durations, "loop": 0}
     target = BytesIO()
     frames[0].save(target, kind, **options)
@@ -214,7 +233,7 @@ def _flat(image: Image.Image) -> Image.Image:
 
 def _check_result(width: int, height: int) -> None:
     if max(width, height) > MAX_RESULT_SIDE or width * height > MAX_RESULT_PIXELS:
-        raise ImageTooLarge(f"The result of {width} x {height} pixels is too large.")
+        raise ImageTooLarge(f"The result of {width} x {height} pixels is too large.", ec="0040-00000007")
 
 
 def _each(work: _Work, change: Callable[[Image.Image], Image.Image]) -> None:
@@ -232,6 +251,9 @@ def _resize(work: _Work, action: Action) -> None:
     if percent is not None and not (wide or high):
         scale = percent / 100
         target = _scaled(width, height, scale)
+        # By percentage a moving GIF stands still.
+        if work.format == "gif":
+            work.frames = work.frames[:1]
     elif wide or high:
         if mode in ("fill", "pad"):
             wide, high = wide or high, high or wide
@@ -246,7 +268,8 @@ def _resize(work: _Work, action: Action) -> None:
             raise argument("resize needs one of w, h, l, s and p.", "resize", str(action))
         scale = max(ratios) if mode in ("mfit", "fill") else min(ratios)
         target = _scaled(width, height, scale)
-    if scale > 1 and action.get("limit", "1") == "1":
+    # A GIF is never enlarged.
+    if scale > 1 and (action.get("limit", "1") == "1" or work.format == "gif"):
         return
     _check_result(*target)
     _each(work, lambda frame: frame.resize(target, Image.Resampling.LANCZOS))
@@ -284,20 +307,16 @@ def _crop(work: _Work, action: Action) -> None:
     width, height = work.size
     x, y = action.number("x") or 0, action.number("y") or 0
     wide, high = action.number("w") or width, action.number("h") or height
-    left, top = _place(action.get("g", "nw"), (width, height), (min(wide, width), min(high, height)))
+    left, top = place(action.get("g", "nw"), (width, height), (min(wide, width), min(high, height)))
     left, top = left + x, top + y
     if left >= width or top >= height:
         raise BadRequest("Advance cut's position is out of image.")
     box = (left, top, min(left + wide, width), min(top + high, height))
     _each(work, lambda frame: frame.crop(box))
-
-
-def _place(name: str, outer: tuple[int, int], inner: tuple[int, int]) -> tuple[int, int]:
-    """Return where *inner* begins at the place *name* of *outer*."""
-    spare_x, spare_y = outer[0] - inner[0], outer[1] - inner[1]
-    x = 0 if name in ("nw", "west", "sw") else spare_x if name in ("ne", "east", "se") else spare_x // 2
-    y = 0 if name in ("nw", "north", "ne") else spare_y if name in ("sw", "south", "se") else spare_y // 2
-    return x, y
+    if percent := action.number("p"):
+        target = _scaled(*work.size, percent / 100)
+        _check_result(*target)
+        _each(work, lambda frame: frame.resize(target, Image.Resampling.LANCZOS))
 
 
 def _index_crop(work: _Work, action: Action) -> None:
@@ -340,10 +359,12 @@ def _auto_orient(work: _Work, action: Action) -> None:
 
 def _circle(work: _Work, action: Action) -> None:
     width, height = work.size
-    radius = min(action.number("r") or 1, min(width, height) // 2 or 1)
-    left, top = (width - 2 * radius) // 2, (height - 2 * radius) // 2
-    box = (left, top, left + 2 * radius, top + 2 * radius)
-    _each(work, lambda frame: _masked(frame.crop(box), radius))
+    # The pixel in the middle belongs to no radius.
+    radius = min(action.number("r") or 1, (min(width, height) - 1) // 2)
+    side = 2 * radius + 1
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    _each(work, lambda frame: _masked(frame.crop(box), side / 2))
 
 
 def _rounded_corners(work: _Work, action: Action) -> None:
@@ -351,7 +372,7 @@ def _rounded_corners(work: _Work, action: Action) -> None:
     _each(work, lambda frame: _masked(frame, radius))
 
 
-def _masked(frame: Image.Image, radius: int) -> Image.Image:
+def _masked(frame: Image.Image, radius: float) -> Image.Image:
     """Make what lies outside of rounded corners transparent."""
     # Drawn larger and shrunk, the edge is smooth.
     size = frame.width * 2, frame.height * 2
@@ -408,59 +429,9 @@ def _interlace(work: _Work, action: Action) -> None:
     work.progressive = action.get() == "1"
 
 
-# Watermarks
-
-
 def _watermark(work: _Work, action: Action) -> None:
-    if action.get("image"):
-        raise NotImplementedByOSS("Only text can be a watermark here.", details={"ArgumentName": "image"})
-    try:
-        text = urlsafe_b64decode(action.get("text") + "=" * (-len(action.get("text")) % 4)).decode()
-    except ValueError:
-        raise WatermarkError("The text of the watermark is not valid base64.") from None
-    if not 1 <= len(text.encode()) <= MAX_TEXT:
-        raise WatermarkError(f"The text of a watermark has 1 to {MAX_TEXT} bytes.")
-    mark = _drawn(text, action)
-    _each(work, lambda frame: _stamped(frame, mark, action))
-
-
-def _drawn(text: str, action: Action) -> Image.Image:
-    """Return *text* as a picture with nothing behind it."""
-    size = action.number("size", 40) or 40
-    font = ImageFont.load_default(size)
-    left, top, right, bottom = (round(side) for side in font.getbbox(text))
-    opacity = round((action.number("t", 100) or 0) * 2.55)
-    shadow = action.number("shadow") or 0
-    offset = max(size // 20, 1) if shadow else 0
-    mark = Image.new("RGBA", (max(right - left, 1) + offset, max(bottom - top, 1) + offset), _TRANSPARENT)
-    draw = ImageDraw.Draw(mark)
-    if shadow:
-        draw.text((offset - left, offset - top), text, (0, 0, 0, round(shadow * opacity / 100)), font)
-    color = ImageColor.getrgb(f"#{action.get('color', '000000')}")
-    draw.text((-left, -top), text, (*color[:3], opacity), font)
-    if angle := action.number("rotate") or 0:
-        mark = mark.rotate(-angle, Image.Resampling.BICUBIC, expand=True)
-    return mark
-
-
-def _stamped(frame: Image.Image, mark: Image.Image, action: Action) -> Image.Image:
-    layer = Image.new("RGBA", frame.size, _TRANSPARENT)
-    if action.get("fill") == "1":
-        across, down = mark.width + (action.number("padx") or 0), mark.height + (action.number("pady") or 0)
-        for x in range(0, frame.width, across):
-            for y in range(0, frame.height, down):
-                layer.paste(mark, (x, y))
-    else:
-        name = action.get("g", "se")
-        x, y = _place(name, frame.size, mark.size)
-        margin_x, margin_y = action.number("x", 10) or 0, action.number("y", 10) or 0
-        x += margin_x if name in ("nw", "west", "sw") else -margin_x if name in ("ne", "east", "se") else 0
-        y += margin_y if name in ("nw", "north", "ne") else -margin_y if name in ("sw", "south", "se") else 0
-        if name in ("west", "center", "east"):
-            y += action.number("voffset") or 0
-        layer.paste(mark, (x, y))
-    stamped = Image.alpha_composite(frame.convert("RGBA"), layer)
-    return stamped.convert(frame.mode)
+    mark = draw_mark(action)
+    _each(work, lambda frame: stamp(frame, mark, action))
 
 
 _ACTIONS: dict[str, Callable[[_Work, Action], None]] = {

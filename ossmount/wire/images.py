@@ -1,7 +1,8 @@
 """What is done to a picture on its way out: both grammars of the image service, read and written.
 
     new   ``image/resize,w_200,h_100/rotate,90/format,png``, ``style/NAME``, as the parameter ``x-oss-process``
-    old   ``photo.jpg@200w_100h_90r.png``, ``@!NAME``, ``@exif``, ``@infoexif``, with ``|`` between steps
+    old   ``photo.jpg@200w_100h_90r.png``, ``@!NAME``, ``@exif``, ``@infoexif``, ``@watermark=2&text=...``, with ``|``
+          between steps
 
 Both give a `Process`, a list of actions in the terms of the new grammar, so that whoever carries them out needs to know
 but one.  Values are checked against the service's ranges.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -228,6 +230,8 @@ def parse_suffix(text: str, *, bare_style: bool = False) -> list[Process]:
             processes.append(Process(style=step[1:]))
         elif step in _QUESTIONS:
             processes.append(_QUESTIONS[step])
+        elif step.startswith("watermark="):
+            processes.append(_parse_watermark(step))
         else:
             try:
                 processes.append(_parse_operators(step))
@@ -259,6 +263,41 @@ def _parse_operators(step: str) -> Process:
     for made in actions:
         check_action(made)
     return Process(tuple(actions))
+
+
+# What the old grammar calls otherwise.
+_WATERMARK = {"object": "image", "s": "shadow"}
+
+
+def _parse_watermark(step: str) -> Process:
+    """Read ``watermark=2&text=TEXT&size=20&p=9``: 1 is a picture (``object``), 2 a text, 3 both."""
+    values = dict(pair.partition("=")[::2] for pair in step.split("&"))
+    kind = values.pop("watermark")
+    wanted = {"1": {"object"}, "2": {"text"}, "3": {"object", "text"}}.get(kind)
+    if wanted is None:
+        raise ValueError(f"watermark must be one of 1, 2, 3, not {kind!r}")
+    if missing := sorted(wanted - {name for name, value in values.items() if value}):
+        raise ValueError(f"watermark={kind} needs {' and '.join(missing)}")
+    parameters = []
+    for name, value in values.items():
+        if name == "color":
+            parameters.append((name, _decoded_color(value)))
+        elif name == "p":
+            if value not in ("1", "2", "3", "4", "5", "6", "7", "8", "9"):
+                raise ValueError(f"watermark p must be a place from 1 to 9, not {value!r}")
+            parameters.append(("g", POSITIONS[int(value) - 1]))
+        else:
+            parameters.append((_WATERMARK.get(name, name), value))
+    made = Action("watermark", tuple(parameters))
+    check_action(made)
+    return Process((made,))
+
+
+def _decoded_color(text: str) -> str:
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").removeprefix("#")
+    except ValueError:
+        raise ValueError(f"watermark color must be #RRGGBB in URL-safe base64, not {text!r}") from None
 
 
 def _translate(values: Mapping[str, str]) -> list[Action]:

@@ -5,6 +5,7 @@ Source: API reference, PutStyle and its kin.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 MAX_STYLES = 50
-_MAX_NAME = 64
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +36,8 @@ class Style:
 
 
 def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= _MAX_NAME:
-        raise OutOfLimits(f"the name of a style has 1 to {_MAX_NAME} characters: {name!r}")
-    if not xml.holds(name):
-        raise OutOfLimits(f"XML cannot hold the name of a style: {name!r}")
+    if not _NAME.fullmatch(name):
+        raise OutOfLimits(f"the name of a style has 1 to 63 of A-Z, a-z, 0-9, _, - and ., not {name!r}")
 
 
 def put_style(bucket: str, name: str, content: str) -> Request:
@@ -79,10 +78,10 @@ def read_style_name(request: Request) -> str:
     """Return the name that PutStyle, GetStyle and DeleteStyle are about.
 
     Raises:
-        InvalidArgument: there is none, it is too long, or XML cannot hold it.
+        InvalidArgument: there is none, it is too long, or has other characters than it may.
     """
     name = request.query.get("styleName") or ""
-    if not 1 <= len(name) <= _MAX_NAME or not xml.holds(name):
+    if not _NAME.fullmatch(name):
         raise argument("The name of the style is invalid.", "styleName", name)
     return name
 

@@ -76,8 +76,9 @@ def show(turned: httpx.Client) -> Callable[..., Image.Image]:
         ("indexcrop,x_30,i_9", (80, 40)),
         ("rotate,90", (40, 80)),
         ("rotate,180", (80, 40)),
-        ("circle,r_10", (20, 20)),
-        ("circle,r_4000", (40, 40)),
+        ("crop,w_10,h_10,p_200", (20, 20)),
+        ("circle,r_10", (21, 21)),
+        ("circle,r_4000", (39, 39)),
         ("rounded-corners,r_10", (80, 40)),
         ("resize,w_40/rotate,90/crop,h_10", (20, 10)),
         ("blur,r_3,s_2", (80, 40)),
@@ -155,6 +156,8 @@ def test_a_moving_picture_keeps_moving(show: Callable[..., Image.Image]) -> None
     frames[0].save(target, "GIF", save_all=True, append_images=frames[1:], duration=50)
 
     assert getattr(show("image/resize,w_20", target.getvalue()), "n_frames", 1) == 3
+    assert getattr(show("image/resize,p_50", target.getvalue()), "n_frames", 1) == 1
+    assert show("image/resize,w_80,limit_0", target.getvalue()).size == (40, 40)
     assert getattr(show("image/resize,w_20/format,png", target.getvalue()), "n_frames", 1) == 1
 
 
@@ -229,6 +232,7 @@ def test_styles_stand_for_processes_in_either_grammar(turned: httpx.Client, refu
         ("image/crop,x_100,y_0", 400, "BadRequest"),
         ("image/format,heic", 400, "BadRequest"),
         ("image/resize,w_16384,limit_0", 400, "ImageTooLarge"),
+        ("image/resize,m_fixed,w_16384,h_4,limit_0/format,webp", 400, "BadRequest"),
         ("image/watermark,text_-", 400, "WatermarkError"),
         ("image/watermark,type_eA", 400, "WatermarkError"),
         ("image/watermark,image_eA", 400, "NotImplemented"),
@@ -256,6 +260,22 @@ def test_what_is_no_picture_is_refused(turned: httpx.Client, refused: Refused) -
     assert refused(turned.get("/bucket/missing?x-oss-process=image/info")) == (404, "NoSuchKey")
 
 
+def test_limits_count_the_pixels_of_all_frames(turned: httpx.Client, refused: Refused) -> None:
+    frame = Image.new("P", (6000, 6000))
+    target = BytesIO()
+    frame.save(target, "GIF", save_all=True, append_images=[Image.new("P", (6000, 6000), n) for n in range(1, 8)])
+    turned.put("/bucket/p", content=target.getvalue())
+    assert refused(turned.get("/bucket/p?x-oss-process=image/resize,w_20")) == (400, "ImageTooLarge")
+    assert turned.get("/bucket/p?x-oss-process=image/info").json()["FrameCount"] == {"value": "8"}
+
+
+def test_what_lies_outside_of_a_circle_is_clear_where_the_format_can_say_so(show: Callable[..., Image.Image]) -> None:
+    for kind in ("png", "webp"):
+        assert show(f"image/circle,r_20/format,{kind}").getchannel("A").getpixel((0, 0)) == 0
+    for kind in ("jpg", "bmp"):
+        assert show(f"image/circle,r_20/format,{kind}").convert("L").getpixel((0, 0)) > 240  # type: ignore[operator]
+
+
 def test_an_image_host_takes_the_old_grammar(turned: httpx.Client, anybody: httpx.Client, refused: Refused) -> None:
     turned.put("/bucket/?acl", headers={"x-oss-acl": "public-read"})
     turned.put("/bucket/dir/p.png", content=picture())
@@ -273,6 +293,10 @@ def test_an_image_host_takes_the_old_grammar(turned: httpx.Client, anybody: http
     assert Image.open(BytesIO(get("dir/p.png@40w|10x10-5rc.png").content)).size == (10, 10)
     for name in ("dir/p.png@!s", "dir/p.png@s"):
         assert Image.open(BytesIO(get(name).content)).size == (40, 20)
+    text = urlsafe_b64encode(b"oss").decode()
+    marked = Image.open(BytesIO(get(f"dir/p.png@watermark=2&text={text}&color=I0ZGRkZGRg&size=20&p=5").content))
+    assert marked.size == (80, 40)
+    assert marked.convert("L").getextrema()[1] == 255
     assert get("dir/p.png@infoexif").json()["Format"] == {"value": "png"}
     assert get("dir/p.png@imageAve").json()["RGB"].startswith("0x")
     exif = get("dir/p.png@exif")

@@ -155,6 +155,24 @@ def test_a_name_is_split_at_its_last_at(name: str, split: tuple[str, str] | None
     assert images.split_name(name) == split
 
 
+def test_watermarks_of_old_become_those_of_today() -> None:
+    (process,) = parse_suffix("watermark=2&text=b3Nz&color=I0ZGMDAwMA&size=20&t=90&p=1&x=5&y=6&voffset=-3&s=50")
+    assert str(process) == ("image/watermark,text_b3Nz,color_FF0000,size_20,t_90,g_nw,x_5,y_6,voffset_-3,shadow_50")
+    scaled, marked = parse_suffix("400w|watermark=1&object=cGFuZGEucG5n")
+    assert (scaled.actions[0].name, str(marked)) == ("resize", "image/watermark,image_cGFuZGEucG5n")
+    for wrong, why in (
+        ("watermark=4&text=b3Nz", "1, 2, 3"),
+        ("watermark=2&size=20", "needs text"),
+        ("watermark=3&text=b3Nz", "needs object"),
+        ("watermark=2&text=b3Nz&p=10", "from 1 to 9"),
+        ("watermark=2&text=b3Nz&color=FF0000", "color"),
+        ("watermark=2&text=b3Nz&size=0", "from 1 to 1000"),
+        ("watermark=2&text=b3Nz&what=0", "no parameter"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            parse_suffix(wrong)
+
+
 def test_suffixes_are_written() -> None:
     assert images.write_suffix({"w": 200, "h": 100}, extension="png") == "200w_100h.png"
     assert images.write_suffix(style="x") == "!x"
