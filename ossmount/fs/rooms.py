@@ -174,7 +174,12 @@ async def open_rooms(
 
     carrying = Carrying(bucket, preserve=preserve, moved=moved, relink=relink)
     executor = Executor(
-        log, carrying, is_passing=is_passing, is_curable=is_curable, explain=explain, options=ExecutorOptions(parallel=parallel)
+        log,
+        carrying,
+        is_passing=is_passing,
+        is_curable=is_curable,
+        explain=explain,
+        options=ExecutorOptions(parallel=parallel),
     )
     changes = Changes(executor, log, beliefs, remembered, orphans)
     try:
