@@ -42,6 +42,7 @@ ROOMS = (
     ("mount",),
     ("connecting",),
     ("config", "control"),
+    ("sources",),
     ("options",),
     ("fuse",),
     ("fs",),
