@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.judges.v2 import Judge
 
 META = {"author": "alice & bob", "share": "100 % of a/b?c=d#e", "empty": "", "mode": "33188"}
-TAGS = {"k1": "v1", "k 2": "a+b/c=d:e@f-g._h"}
+TAGS = {"k1": "v1", "k 2": "+a+b/c=d:e@f-g._h/"}
 KEY = "dir/ü + b%2F/文件 &<>'.txt"
 PARTS = [b"first" * 20_480, b"second" * 20_000, b"end"]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ossmount.oss import blocking
     from tests.judges.v2 import Judge
 
-TAGS = {"k1": "v1", "k 2": "a+b/c=d:e@f-g._h"}
+TAGS = {"k1": "v1", "k 2": "+a+b/c=d:e@f-g._h/"}
 ROUTE = {
     "RuleNumber": "1",
     "Condition": {"KeyPrefixEquals": "old/", "HttpErrorCodeReturnedEquals": "404"},
