@@ -29,10 +29,10 @@ from ..wire.errors import (
     error_class,
 )
 from ..wire.message import Headers, Request, Response, decode_target
-from ..wire.properties import read_digests
+from ..wire.properties import read_digests, read_traffic_limit
 from ..wire.refusals import write_error
 from .compression import compressed
-from .exchange import Connection, Disconnected, Exchange
+from .exchange import Disconnected, Exchange
 from .faults import Plan
 from .pacing import Lane
 from .requestlog import Entry, RequestLog
@@ -55,6 +55,7 @@ MAX_DOCUMENT = 4 * 1024 * 1024
 # The service looks after itself once so many seconds, counted from full hours.
 HOUR = 3600
 
+_LIMIT = "x-oss-traffic-limit"
 _ANSWERS = (Response, Download)
 
 # The connection below puts itself into the scope under this name.
@@ -247,6 +248,8 @@ class App:
         service = self._service
         service.check_names(request)
         exchange.access_key_id = service.authorize(request, operation.right, now, image=exchange.image)
+        if _LIMIT in request.headers or _LIMIT in request.query:
+            exchange.slow_down(read_traffic_limit(request) / 8)
         if operation.body is Body.OBJECT:
             return await self._store(operation, request, exchange)
         if operation.body is Body.FORM:
@@ -312,14 +315,13 @@ class App:
         fields(headers, "x-oss-server-time", "1")
         exchange.request_id = dict.get(headers, "x-oss-request-id") or self._new_id()
         fields(headers, "x-oss-request-id", exchange.request_id)
-        if self._known and "origin" in request.headers:
+        if self._known:
             self._share(request, headers)
         head = request.method == "HEAD"
         if isinstance(answer, Download) and not head:
             blobs = self.store.blobs
-            connection: Connection = exchange.connection
             with blobs.pinned(answer.segments):
-                pieces = blobs.read(answer.segments, connection.outgoing.unit)
+                pieces = blobs.read(answer.segments, exchange.outgoing.unit)
                 await exchange.respond(response, compressed(pieces) if answer.gzip else pieces)
         else:
             await exchange.respond(response, head=head)
@@ -328,9 +330,14 @@ class App:
         return f"{next(self._numbers) & (1 << 96) - 1:024X}"
 
     def _share(self, request: Request, headers: Headers) -> None:
-        """Tell the browser whether the page that sent *request* may see the answer."""
+        """Tell the browser whether the page that sent *request* may see the answer, and caches that others may not."""
         rules = self._service.settings(request.bucket).get("cors")
         if rules is None or "access-control-allow-origin" in headers:
+            return
+        vary = headers.get("vary", "")
+        if rules.response_vary:
+            headers["vary"] = f"{vary}, Origin" if vary else "Origin"
+        if "origin" not in request.headers:
             return
         from ..wire.cors import response_headers
 
@@ -338,6 +345,8 @@ class App:
         rule = rules.rule_for(origin, request.method)
         if rule is not None:
             headers.update(response_headers(rules, rule, origin))
+            if vary and "vary" in headers:
+                headers["vary"] = f"{vary}, Origin"
 
     def close(self) -> None:
         """Write what is not written yet of the access logs."""

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..wire.errors import EntityTooLarge
+from .pacing import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ..wire.message import Response
     from ..wire.website import Website
     from .faults import Fault
-    from .pacing import Lane
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -65,6 +65,8 @@ class Exchange:
         self._receive = receive
         self._send = send
         self.connection = connection
+        self.incoming = connection.incoming
+        self.outgoing = connection.outgoing
         self.faults: list[Fault] = []
         self.received = 0
         self.sent = 0
@@ -76,6 +78,11 @@ class Exchange:
         self.code = ""
         self.request_id = ""
 
+    def slow_down(self, rate: float) -> None:
+        """Let body and answer take no more than *rate* bytes a second."""
+        self.incoming = Lane(min(rate, self.incoming.rate or rate))
+        self.outgoing = Lane(min(rate, self.outgoing.rate or rate))
+
     async def receive_into(self, write: Callable[[bytes], None], limit: int) -> None:
         """Give the whole body to *write*, piece by piece.
 
@@ -85,7 +92,7 @@ class Exchange:
         """
         cut = _first(fault.cut_upload for fault in self.faults)
         corrupt = _first(fault.corrupt_upload for fault in self.faults)
-        lane = self.connection.incoming
+        lane = self.incoming
         lane.begin(time.monotonic())
         more = True
         while more:
@@ -121,7 +128,7 @@ class Exchange:
         if head or (pieces is None and not response.body):
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        lane = self.connection.outgoing
+        lane = self.outgoing
         if pieces is None:
             body = bytes(response.body)
             if not lane.rate and not self.faults:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from . import xml
 from .configuration import Configuration, flag, is_true, optional, texts
@@ -89,7 +90,10 @@ class Referer:
         """Return whether a request with the header ``Referer`` *referer* (empty: none) is let through."""
         if not referer:
             return self.allow_empty or not (self.referers or self.blacklist)
-        if self.allow_truncate_query_string is not False:
+        if self.truncate_path:
+            parts = urlsplit(referer)
+            referer = f"{parts.scheme}://{parts.netloc}/"
+        elif self.allow_truncate_query_string is not False:
             referer = referer.partition("?")[0]
         if any(_matches(entry, referer) for entry in self.blacklist):
             return False

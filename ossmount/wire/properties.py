@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from .errors import InvalidArgument, InvalidDigest, InvalidEncryptionAlgorithmError, InvalidTag
+from .limits import TRAFFIC
 from .metadata import MAX_SIZE, PREFIX
 
 if TYPE_CHECKING:
@@ -77,6 +78,19 @@ def read_number(request: Request, name: str, default: int, low: int, high: int) 
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 20 or not low <= int(text) <= high:
         raise argument(f"{name} must be an integer between {low} and {high}.", name, text)
+    return int(text)
+
+
+def read_traffic_limit(request: Request) -> int:
+    """Return how many bits a second the request and its answer may take.
+
+    Raises:
+        InvalidArgument: it is out of the limits.
+    """
+    name = "x-oss-traffic-limit"
+    text = request.headers.get(name) or request.query.get(name) or ""
+    if not text.isascii() or not text.isdigit() or not TRAFFIC[0] <= int(text[:20]) <= TRAFFIC[1]:
+        raise argument(f"{name} must be an integer between {TRAFFIC[0]} and {TRAFFIC[1]}.", name, text)
     return int(text)
 
 

@@ -142,6 +142,17 @@ def test_answers_tell_the_browser_that_the_page_may_see_them(turned: httpx.Clien
     assert "access-control-allow-origin" not in other.headers
 
 
+def test_caches_are_told_that_answers_differ_by_origin(turned: httpx.Client) -> None:
+    end = "</CORSConfiguration>"
+    turned.put("/bucket/?cors", content=CORS.replace(end, f"<ResponseVary>true</ResponseVary>{end}"))
+    turned.put("/bucket/a", content=b"x" * 2000, headers={"content-type": "text/plain"})
+
+    for origin in ({}, {"origin": "http://anywhere.example"}, {"origin": "http://a.good.example"}):
+        assert turned.get("/bucket/a", headers=origin).headers["vary"] == "Origin"
+        packed = turned.get("/bucket/a", headers={**origin, "accept-encoding": "gzip"})
+        assert packed.headers["vary"] == "Accept-Encoding, Origin"
+
+
 def test_the_referer_list_is_for_urls_and_whoever_does_not_sign(
     turned: httpx.Client, anybody: httpx.Client, refused: Refused
 ) -> None:
@@ -157,3 +168,31 @@ def test_the_referer_list_is_for_urls_and_whoever_does_not_sign(
     assert refused(anybody.get("/bucket/a", headers={"referer": "http://bad.example/"})) == (403, "AccessDenied")
     assert refused(anybody.get("/bucket/a")) == (403, "AccessDenied")
     assert turned.get("/bucket/a").content == b"x"
+
+
+@pytest.mark.parametrize(
+    ("truncation", "let_through"),
+    [
+        ("", ["http://a.example/p?q", "http://a.example/p"]),
+        ("<AllowTruncateQueryString>false</AllowTruncateQueryString>", ["http://a.example/p"]),
+        ("<TruncatePath>true</TruncatePath>", ["http://b.example/any/page?q"]),
+    ],
+)
+def test_the_referer_list_looks_at_as_much_of_a_page_as_it_says(
+    turned: httpx.Client, anybody: httpx.Client, truncation: str, let_through: list[str]
+) -> None:
+    turned.put("/bucket/?acl", headers={"x-oss-acl": "public-read"})
+    turned.put("/bucket/a", content=b"x")
+    listed = "<RefererList><Referer>http://a.example/p</Referer><Referer>http://b.example/</Referer></RefererList>"
+    stored = turned.put(
+        "/bucket/?referer",
+        content=f"<RefererConfiguration><AllowEmptyReferer>true</AllowEmptyReferer>{truncation}{listed}"
+        "</RefererConfiguration>",
+    )
+    assert stored.status_code == 200
+
+    pages = ["http://a.example/p?q", "http://a.example/p", "http://b.example/any/page?q", "http://c.example/"]
+    assert [page for page in pages if anybody.get("/bucket/a", headers={"referer": page}).content == b"x"] == [
+        page for page in pages if page in let_through
+    ]
+    assert anybody.get("/bucket/a").content == b"x"
