@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,11 @@ import click
 
 from .. import config as configuration
 from ..config import Config, ConfigError
-from .console import Failure, WrongUsage
+from .console import Failure, WrongUsage, write_examples
 from .running import one_line, run_async
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 
     from ..options import Option
     from ..oss import Bucket, Client
@@ -28,13 +29,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Of the table of options, those that say which service and who asks.
-_ROWS = (
-    "endpoint",
-    "schedule",
-    "region",
-    "internal",
-    "addressing",
-    "signature",
+_SERVICE = ("endpoint", "schedule", "region", "internal", "addressing", "signature", "config")
+_CREDENTIALS = (
     "access_key_id",
     "access_key_secret",
     "security_token",
@@ -51,8 +47,8 @@ _ROWS = (
     "oidc_provider_arn",
     "oidc_token_file",
     "sts_endpoint",
-    "config",
 )
+_ROWS = (*_SERVICE, *_CREDENTIALS)
 
 
 def click_option(row: Option) -> click.Option:
@@ -147,29 +143,31 @@ class ServiceGroup(click.Group):
 
 
 class ServiceCommand(click.Command):
-    """A command whose options for the connection have a section of their own, and whose examples keep their lines."""
+    """A command that shows its own options, examples, whose lines are kept, and then the options that all have."""
 
     examples: Sequence[str] = ()
+    # The names of the options that are of the connection.
+    shared: Container[str] = ()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the command's own options first."""
+        """Show them."""
         own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
+        service: list[tuple[str, str]] = []
+        credentials: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None:
-                (shared if parameter.name in _ROWS else own).append(record)
-        for title, rows in (("Options", own), ("Connection", shared)):
+                if parameter.name not in self.shared:
+                    own.append(record)
+                else:
+                    (service if parameter.name in _SERVICE else credentials).append(record)
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+        write_examples(formatter, self.examples)
+        for title, rows in (("Connection", service), ("Credentials", credentials)):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the examples."""
-        if self.examples:
-            with formatter.section("Examples"):
-                for line in self.examples:
-                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
 def connected(group: click.Group, name: str, *examples: str) -> Callable[[Callable[..., None]], ServiceCommand]:
@@ -199,6 +197,7 @@ def make(name: str, *examples: str) -> Callable[[Callable[..., None]], ServiceCo
         assert isinstance(command, ServiceCommand)
         command.params += [click_option(row) for row in rows]
         command.examples = examples
+        command.shared = {row.name for row in rows}
         return command
 
     return decorate
@@ -239,7 +238,10 @@ class NameType(click.ParamType[Name]):
             return value
         bucket, _, key = value.removeprefix("oss://").partition("/")
         if not is_bucket_name(bucket):
-            self.fail(f"{bucket!r} is no bucket name: 3 to 63 of a-z, 0-9 and -, no - at the ends", param, ctx)
+            hint = (
+                "" if value.startswith("oss://") or not os.path.lexists(value) else ".  For files: object put and get"
+            )
+            self.fail(f"{bucket!r} is no bucket name: 3 to 63 of a-z, 0-9 and -, no - at the ends{hint}", param, ctx)
         if self.name == "BUCKET" and key:
             self.fail(f"{value!r} names an object; only a bucket is meant here", param, ctx)
         if self.name == "OBJECT" and not key:

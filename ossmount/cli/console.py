@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 err = Console(stderr=True, highlight=False)
 
@@ -33,6 +33,14 @@ class WrongUsage(Failure):
     """The command was asked in a wrong way; the status is 2."""
 
     exit_code = 2
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Iterable[str]) -> None:
+    """Write *examples*, each in a line of its own."""
+    lines = [f"{'':>{formatter.current_indent + 2}}{line}\n" for line in examples]
+    if lines:
+        with formatter.section("Examples"):
+            formatter.write("".join(lines))
 
 
 def amount(size: float) -> str:

@@ -7,13 +7,14 @@ libraries take longer to import than `ossmount status` takes to run.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import TYPE_CHECKING
 
 import click
 
 from .. import __version__
-from .console import Failure
+from .console import Failure, write_examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,13 @@ _SECTIONS = (
     ("The service without a mount", ("object", "bucket", "image", "sts", "whoami", "regions")),
     ("A service of one's own", ("serve",)),
 )
+_EXAMPLES = (
+    "export OSS_ACCESS_KEY_ID=... OSS_ACCESS_KEY_SECRET=... OSS_REGION=cn-hangzhou",
+    "ossmount my-bucket /mnt/oss",
+    "ossmount umount /mnt/oss",
+    "ossmount object put photo.jpg oss://my-bucket/photos/",
+    "ossmount object ls oss://my-bucket -l",
+)
 
 
 class Commands(click.Group):
@@ -60,8 +68,20 @@ class Commands(click.Group):
         """Put `mount` before what names no command."""
         own = {name for option in self.get_params(ctx) for name in option.opts}
         if args and args[0] not in own and args[0] not in _COMMANDS:
+            self._doubt(ctx, args)
             args = ["mount", *args]
         return super().parse_args(ctx, args)
+
+    def _doubt(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse `boject ls`, which would mount a bucket on `ls`."""
+        for name in difflib.get_close_matches(args[0], _COMMANDS):
+            meant = self.get_command(ctx, name)
+            if isinstance(meant, click.Group) and args[1:2] and args[1] in meant.commands:
+                raise click.UsageError(
+                    f"No such command {args[0]!r}. Did you mean {name!r}? "
+                    f"A bucket called so is mounted with `ossmount mount {args[0]} {args[1]}`.",
+                    ctx,
+                )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -69,12 +89,18 @@ class Commands(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(name, _COMMANDS[name][2]) for name in names])
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show some of what is done most."""
+        write_examples(formatter, _EXAMPLES)
+
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The main form is shown first."""
         return ["BUCKET[:PREFIX] MOUNTPOINT [OPTIONS]  |  COMMAND ..."]
 
 
-@click.group(cls=Commands, name="ossmount", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, name="ossmount", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, "-V", "--version", message="ossmount %(version)s")
 def cli() -> None:
     """Mount an Alibaba Cloud OSS bucket as a filesystem.

@@ -11,7 +11,7 @@ import click
 
 from . import about, transfer
 from .connection import PLACE, Connection, Name, ServiceGroup, make, print_json
-from .console import Failure, moment
+from .console import Failure, WrongUsage, moment
 from .running import one_line
 from .transfer import forbid_option, meta_option, parallel_option, version_option
 
@@ -238,9 +238,9 @@ def cp(
     try:
         connection.with_bucket(name.bucket, lambda bucket: bucket.everywhere("CopyObject", act))
     except Failure as exc:
-        raise Failure(
-            f"{exc.format_message()} ({len(copied)} objects were copied before)" if recursive else str(exc)
-        ) from None
+        if not recursive or isinstance(exc, WrongUsage):
+            raise
+        raise Failure(f"{exc.format_message()} ({len(copied)} objects were copied before)") from None
     if recursive:
         click.echo(f"{len(copied)} objects copied to {name}", err=True)
 

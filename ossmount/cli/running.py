@@ -76,7 +76,8 @@ def _told(exc: Exception) -> Exception:
         return Failure(one_line(f"{name}{exc}{ec}") + _advice(exc))
     if isinstance(exc, BrokenPipeError):
         return exc  # click ends quietly with it
-    return Failure(f"{exc.filename}: {exc.strerror}" if exc.filename and exc.strerror else str(exc))
+    said = exc.strerror or str(exc)
+    return Failure(one_line(f"{exc.filename}: {said}" if exc.filename else said))
 
 
 def _advice(exc: OSSError) -> str:

@@ -90,6 +90,8 @@ async def save(opened: Opened, path: Path | None, what: str) -> None:
 @contextlib.contextmanager
 def _writing(path: Path | None) -> Iterator[BinaryIO]:
     if path is None:
+        if sys.stdout is None:
+            raise Failure("standard output is closed: name a file")
         yield sys.stdout.buffer
         return
     if is_special(path):
@@ -116,6 +118,8 @@ def is_special(path: Path) -> bool:
 @contextlib.contextmanager
 def _reading(file: str) -> Iterator[BinaryIO]:
     if file == "-":
+        if sys.stdin is None:
+            raise Failure("standard input is closed: name a file")
         # Without a buffer: a thread that waits with the lock of one lets no process end.
         yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         return

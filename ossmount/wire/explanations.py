@@ -209,8 +209,8 @@ _OTHERS: tuple[tuple[type[OSSError], Explanation], ...] = (
         Explanation(
             "No connection",
             "无法连接",
-            "see that --endpoint and --region are right",
-            "检查 --endpoint 和 --region 是否正确",
+            "see that the endpoint and the region are right",
+            "检查 endpoint 和 region 是否正确",
         ),
     ),
     (
@@ -218,8 +218,8 @@ _OTHERS: tuple[tuple[type[OSSError], Explanation], ...] = (
         Explanation(
             "Redirected",
             "请求被重定向",
-            "see that --endpoint and --region are right",
-            "检查 --endpoint 和 --region 是否正确",
+            "see that the endpoint and the region are right",
+            "检查 endpoint 和 region 是否正确",
         ),
     ),
     (TimedOut, Explanation("It took too long", "请求超时", "try again", "请重试")),

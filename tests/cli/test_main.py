@@ -71,3 +71,11 @@ def test_the_helper_of_mount_understands_fstab(ossmount: Program, place: Path, t
     assert ossmount("bucket", place, "-sf", "-o", options + ",memry", command=mount_command_of_fstab).returncode == 0
     refused = ossmount("bucket", place, "-N", "net", "-o", options, command=mount_command_of_fstab)
     assert (refused.returncode, "nsenter" in refused.stderr) == (1, True)
+
+
+def test_a_command_that_is_misspelt_is_no_bucket(ossmount: Program, tmp_path: Path) -> None:
+    result = ossmount("boject", "ls")
+    assert result.returncode == 2
+    assert "Did you mean 'object'?" in result.stderr
+    # One that is called like a command, and a directory, are meant as they are said.
+    assert "there is no directory" in ossmount("boject", "--region", "x", tmp_path / "ls").stderr
