@@ -243,12 +243,14 @@ class World:
                 filesystem = FileSystem(rooms, waits=waits, read_only=read_only, pictures=pictures)
                 await rooms.listing.fill(rooms.inodes.root, first_page_only=True)
                 await Recovery(filesystem).run()
-                await services.start(rooms.executor.run)
-                view = View(filesystem, found.client, services.cancel_scope)
-                yield view
-                if not view.has_crashed:
-                    with trio.fail_after(30):
-                        await view.status.drain()
+                async with trio.open_nursery() as workers:  # who use the log, and so end before it is closed
+                    await workers.start(rooms.executor.run)
+                    view = View(filesystem, found.client, services.cancel_scope)
+                    yield view
+                    if not view.has_crashed:
+                        with trio.fail_after(30):
+                            await view.status.drain()
+                    workers.cancel_scope.cancel()
             services.cancel_scope.cancel()
 
 
