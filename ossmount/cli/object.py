@@ -12,6 +12,7 @@ import click
 from . import about, transfer
 from .connection import PLACE, Connection, Name, ServiceGroup, make, print_json
 from .console import Failure, WrongUsage, moment
+from .directories import is_below
 from .running import one_line
 from .transfer import forbid_option, meta_option, parallel_option, version_option
 
@@ -145,7 +146,7 @@ async def _remove_below(bucket: Bucket, keys: list[str]) -> int:
     for place in keys:
         # A page is listed after the one before is gone, which is no matter: keys go on from a mark.
         async for page in bucket.list_pages(place):
-            found = [each.key for each in page.objects if _is_below(each.key, place)]
+            found = [each.key for each in page.objects if is_below(each.key, place)]
             await bucket.delete_multiple_objects(found, quiet=True)
             count += len(found)
     return count
@@ -156,18 +157,13 @@ async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
     for place in keys:
         batch: list[tuple[str, str | None]] = []
         async for each in bucket.iter_object_versions(place):
-            if _is_below(each.key, place):
+            if is_below(each.key, place):
                 batch.append((each.key, each.version_id))
             if len(batch) == 1000:
                 count += len(await bucket.delete_multiple_versions(batch))
                 batch = []
         count += len(await bucket.delete_multiple_versions(batch))
     return count
-
-
-def _is_below(key: str, place: str) -> bool:
-    """Return whether *key* is *place*, or below it as a file is below a directory."""
-    return place in ("", key) or key.startswith(place if place.endswith("/") else f"{place}/")
 
 
 @make(
@@ -207,7 +203,7 @@ def cp(
         name = target.below(source.key.rpartition("/")[2])
     else:
         name = target if not target.key or target.key.endswith("/") else target._replace(key=f"{target.key}/")
-    if recursive and source.bucket == name.bucket and (_is_below(name.key, source.key) or not source.key):
+    if recursive and source.bucket == name.bucket and (is_below(name.key, source.key) or not source.key):
         raise click.UsageError(f"{name} is below {source}: that would be copied into itself")
     copied: set[str] = set()
 
@@ -231,7 +227,7 @@ def cp(
         from ..oss.transfers import in_parallel
 
         async for page in origin.list_pages(source.key):
-            found = [each.key for each in page.objects if _is_below(each.key, source.key)]
+            found = [each.key for each in page.objects if is_below(each.key, source.key)]
             # The marker of a directory has no name in another bucket's root.
             await in_parallel([key for key in found if name.key + key.removeprefix(source.key)], copy, parallel)
 

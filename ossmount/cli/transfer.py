@@ -13,6 +13,7 @@ import click
 from ..options import parse_size
 from .connection import OBJECT, PAIR, PLACE, Connection, Name, Parsed, make
 from .console import Failure, progress_bar
+from .directories import get_directory, put_directory
 from .running import one_line
 
 if TYPE_CHECKING:
@@ -176,9 +177,11 @@ async def _download(
     "ossmount object put photo.jpg oss://my-bucket/photos/",
     "ossmount object put big.iso oss://my-bucket/big.iso --parallel 8 --checkpoint big.checkpoint",
     "tar c . | ossmount object put - oss://my-bucket/backup.tar",
+    "ossmount object put -r photos oss://my-bucket/",
 )
 @click.argument("file", metavar="FILE|-")
 @click.argument("target", metavar="OBJECT", type=PLACE)
+@click.option("-r", "--recursive", is_flag=True, help="FILE is a directory: all files below it.")
 @parallel_option
 @_part_size
 @_checkpoint
@@ -192,6 +195,7 @@ def put(
     connection: Connection,
     file: str,
     target: Name,
+    recursive: bool,
     parallel: int,
     part_size: int | None,
     checkpoint: Path | None,
@@ -204,14 +208,31 @@ def put(
 ) -> None:
     """Make an object of FILE, or of standard input for -.
 
-    If OBJECT is a bucket or ends with a slash, the file's name is added.  An upload that fails leaves no parts behind,
-    unless there is a checkpoint to go on from.
+    If OBJECT is a bucket or ends with a slash, the file's name is added; with -r that of the directory, unless it is
+    written with a slash at its end.  An upload that fails leaves no parts behind, unless there is a checkpoint to go
+    on from.
     """
     headers = dict(header)
     if acl:
         headers["x-oss-object-acl"] = acl
     if storage_class:
         headers["x-oss-storage-class"] = storage_class
+    if recursive:
+        if checkpoint or content_type:
+            raise click.UsageError("--checkpoint and --content-type are of one file, not of a directory")
+        put_directory(
+            connection,
+            file,
+            target,
+            parallel=parallel,
+            part_size=part_size,
+            headers=headers,
+            meta=dict(meta),
+            forbid_overwrite=forbid_overwrite,
+        )
+        return
+    if Path(file).is_dir():
+        raise click.UsageError(f"{file} is a directory: use -r for all of its files")
     is_stream = file == "-" or is_special(Path(file))
     if is_stream and checkpoint:
         raise click.UsageError("what is no file cannot be read again: no --checkpoint")
@@ -319,9 +340,11 @@ def _range(text: str) -> tuple[int | None, int | None]:
     "ossmount object get oss://my-bucket/photos/photo.jpg .",
     "ossmount object get oss://my-bucket/backup.tar | tar t",
     "ossmount object get oss://my-bucket/log --range 0-1023",
+    "ossmount object get -r oss://my-bucket/photos .",
 )
-@click.argument("name", metavar="OBJECT", type=OBJECT)
+@click.argument("name", metavar="OBJECT", type=PLACE)
 @click.argument("file", metavar="[FILE|-]", required=False)
+@click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well, to the directory FILE.")
 @parallel_option
 @_part_size
 @_checkpoint
@@ -332,6 +355,7 @@ def get(
     connection: Connection,
     name: Name,
     file: str | None,
+    recursive: bool,
     parallel: int,
     part_size: int | None,
     checkpoint: Path | None,
@@ -339,7 +363,17 @@ def get(
     span: tuple[int | None, int | None] | None,
     process: str | None,
 ) -> None:
-    """Write an object to FILE, which appears when it is complete, or to standard output."""
+    """Write an object to FILE, which appears when it is complete, or to standard output.
+
+    With -r the last part of OBJECT is the name of a directory in FILE, unless it ends with a slash or is a bucket.
+    """
+    if recursive:
+        if checkpoint or version_id or span or process or file == "-":
+            raise click.UsageError("-r gets whole objects, to a directory: no --checkpoint, --version-id, --range ...")
+        get_directory(connection, name, Path(file or "."), parallel=parallel, part_size=part_size)
+        return
+    if not name.key:
+        raise click.UsageError(f"{name} names no object: write {name}KEY, or use -r for all")
     path = destination(file, name.key)
     in_parts = path is not None and not is_special(path) and span is None and process is None
     if (checkpoint or part_size) and not in_parts:

@@ -283,7 +283,7 @@ def test_an_archived_object_is_restored(oss: OSS) -> None:
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (["get", "bucket"], "names no object"),
+        (["head", "bucket"], "names no object"),
         (["put", "-", "bucket"], "name the object"),
         (["put", "-", "bucket/key", "--checkpoint", "x"], "cannot be read again"),
         (["put", "-", "bucket/key", "--part-size", "1KiB"], "102400 to 5368709120 are possible"),
