@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Patience with one member of several is for those who have nobody else to ask.
-_IMPATIENT = RetryPolicy(attempts=2)
+# Patience with one place of several is for those who have nobody else to ask: seconds of silence, of connecting.
+_SILENCE = 10.0
+_CONNECTING = 5.0
 
 
 def endpoints_of(config: Config) -> list[Endpoint]:
@@ -84,6 +85,10 @@ def client_options_of(config: Config) -> ClientOptions:
     return ClientOptions(signature=config.signature, concurrency=config.parallel)  # type: ignore[arg-type]
 
 
+def _impatient(options: ClientOptions) -> ClientOptions:
+    return replace(options, retry=RetryPolicy(attempts=2), timeout=_SILENCE, connect_timeout=_CONNECTING)
+
+
 async def ask_any(
     config: Config, ask: Callable[[Client], Awaitable[T]], credentials: CredentialsProvider | None = None
 ) -> T:
@@ -96,9 +101,10 @@ async def ask_any(
     *others, last = endpoints_of(config)
     credentials = credentials or credentials_of(config)
     options = client_options_of(config)
+    impatient = _impatient(options)
     for endpoint in others:
         try:
-            async with Client(endpoint, credentials, options=replace(options, retry=_IMPATIENT)) as client:
+            async with Client(endpoint, credentials, options=impatient) as client:
                 return await ask(client)
         except OSSError as exc:
             if not is_down(exc):
@@ -128,7 +134,7 @@ async def open_bucket(config: Config) -> AsyncIterator[Bucket]:
                 credentials_of(config),
                 config.bucket,
                 schedule=config.schedule,  # type: ignore[arg-type]  # the options table allows nothing else
-                options=replace(options, retry=_IMPATIENT),
+                options=_impatient(options),
                 retry=RetryPolicy(),
                 steady=True,
             )
