@@ -239,7 +239,11 @@ def get_object_meta(service: Service, request: Request) -> Response:
     """GetObjectMeta; of a link it tells about the link."""
     bucket = service.bucket(request)
     record = service.object(bucket, request.key, read_version_id(request))
-    return object_calls.write_get_object_meta(make_head(service, bucket, record, record, record.modified))
+    response = object_calls.write_get_object_meta(make_head(service, bucket, record, record, record.modified))
+    if request.method == "GET":
+        # The length is the object's, which only HEAD can tell: here it would be that of a body.
+        response.headers["content-length"] = "0"
+    return response
 
 
 def delete_object(service: Service, request: Request) -> Response:

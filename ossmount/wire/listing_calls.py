@@ -281,7 +281,7 @@ def write_list_multipart_uploads(result: ListUploadsResult, call: ListUploadsCal
         xml.tag("Bucket", result.bucket),
         xml.tag("EncodingType", "url") if call.encoded else "",
         write("KeyMarker", call.key_marker),
-        xml.tag("UploadIdMarker", call.upload_id_marker),
+        write("UploadIdMarker", call.upload_id_marker),
         write("NextKeyMarker", result.next_key_marker),
         xml.tag("NextUploadIdMarker", result.next_upload_id_marker),
         write("Delimiter", call.delimiter),
@@ -311,10 +311,11 @@ def write_delete_multiple_objects(call: DeleteCall) -> Response:
 def write_list_buckets(result: ListBucketsResult) -> Response:
     """Answer ListBuckets; the paging elements are there only for a page that was asked for or is not all."""
     elements = []
+    write = namer(False)
     if result.is_truncated or result.prefix or result.marker:
         elements += [
-            xml.tag("Prefix", result.prefix),
-            xml.tag("Marker", result.marker),
+            write("Prefix", result.prefix),
+            write("Marker", result.marker),
             xml.tag("MaxKeys", result.max_keys),
             xml.tag("IsTruncated", _flag(result.is_truncated)),
             xml.tag("NextMarker", result.next_marker),

@@ -160,12 +160,12 @@ def read_copy_source(request: Request) -> CopySource:
     """Read ``x-oss-copy-source`` and its conditions.
 
     Raises:
-        InvalidArgument: it names no bucket or no key.
+        InvalidArgument: it names no bucket or no key, or is not UTF-8.
     """
     text = request.headers.get("x-oss-copy-source", "")
     path, _, query = text.partition("?")
     bucket, slash, key = unquote_plus(path, errors="surrogateescape").removeprefix("/").partition("/")
-    if not (bucket and slash and key):
+    if not (bucket and slash and key) or _broken(key):
         raise argument(
             "Copy Source must mention the source bucket and key: /sourcebucket/sourcekey.", "x-oss-copy-source", text
         )
@@ -201,6 +201,10 @@ def _directive(request: Request, name: str) -> bool:
     return text.upper() == "REPLACE"
 
 
+def _broken(text: str) -> bool:
+    return not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def read_put_symlink(request: Request) -> tuple[WriteCall, str]:
     """Read PutSymlink and the key its link points to.
 
@@ -208,17 +212,9 @@ def read_put_symlink(request: Request) -> tuple[WriteCall, str]:
         InvalidArgument: there is no target, or it is no key.
     """
     target = unquote_plus(request.headers.get("x-oss-symlink-target", ""), errors="surrogateescape")
-    if (
-        not target
-        or len(target.encode("utf-8", "surrogateescape")) > 1023
-        or (not target.isprintable() and _broken(target))
-    ):
+    if not target or len(target.encode("utf-8", "surrogateescape")) > 1023 or _broken(target):
         raise argument("The target of the symbolic link is invalid.", "x-oss-symlink-target", target)
     return read_write(request), target
-
-
-def _broken(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def read_put_object_tagging(request: Request) -> dict[str, str]:

@@ -242,7 +242,7 @@ def write_list_object_versions(result: ListVersionsResult, call: ListVersionsCal
         xml.tag("Name", result.name),
         write("Prefix", call.prefix),
         write("KeyMarker", call.key_marker),
-        xml.tag("VersionIdMarker", call.version_id_marker),
+        write("VersionIdMarker", call.version_id_marker),
         xml.tag("MaxKeys", call.max_keys),
         write("Delimiter", call.delimiter),
         xml.tag("EncodingType", "url") if call.encoded else "",
