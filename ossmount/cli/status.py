@@ -70,7 +70,9 @@ def _overview(mounts: Sequence[tuple[Registration, Mapping[str, Any]]]) -> Table
     table = Table("MOUNTPOINT", "BUCKET", "PID", "UP", "PENDING", "STAGED", "STATE", box=None, pad_edge=False)
     for mount, answer in mounts:
         failed = answer.get("failed") or []
-        state = answer.get("problem") or (f"{len(failed)} failed" if failed else "ok")
+        down = [each["endpoint"] for each in answer.get("endpoints") or () if each["state"] == "down"]
+        troubles = [f"{len(failed)} failed"] * bool(failed) + [f"{place} is down" for place in down]
+        state = answer.get("problem") or ", ".join(troubles) or "ok"
         pending, staged = answer.get("pending"), answer.get("staged_bytes")
         table.add_row(
             escape(mount.mountpoint),

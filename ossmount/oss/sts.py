@@ -5,12 +5,14 @@ Source: API reference of STS, AssumeRole, AssumeRoleWithOIDC; "Endpoints".
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ..wire import sts
+from ..wire.dates import parse_http_date
 from ..wire.errors import BrokenResponse, CredentialsError, ServiceError
 from .fetching import fetch
 
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
     from ..wire.sts import AssumedRole
     from .credentials import CredentialsProvider
 
+log = logging.getLogger(__name__)
+
 ENDPOINT = "https://sts.aliyuncs.com"
 # What is said of credentials that are gone, or have been replaced; there is more behind a dot.
 _REFUSED = ("InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch")
+_SKEWED = ("InvalidTimeStamp", "RequestTimeTooSkewed")
 
 
 def sts_endpoint(region: str = "", *, vpc: bool = False) -> str:
@@ -53,6 +58,7 @@ class STS:
         self._transport = transport
         self._clock = clock
         self._nonce = nonce
+        self._offset = 0.0
 
     def __repr__(self) -> str:
         return f"<STS {self._endpoint}>"
@@ -89,8 +95,9 @@ class STS:
             return await self._signed(parameters, others)
 
     async def _signed(self, parameters: Mapping[str, str], credentials: Credentials) -> AssumedRole:
-        signed = sts.signed(parameters, credentials, now=self._clock(), nonce=self._nonce(), method="POST")
-        return await self._call(signed)
+        return await self._call(
+            lambda now: sts.signed(parameters, credentials, now=now, nonce=self._nonce(), method="POST")
+        )
 
     async def assume_role_with_oidc(
         self,
@@ -103,12 +110,27 @@ class STS:
         policy: str | Mapping[str, Any] | None = None,
     ) -> AssumedRole:
         """Return credentials for *role_arn*, proven by the OIDC *token*; see `assume_role`."""
-        parameters = sts.assume_role_with_oidc(
-            role_arn, session_name, provider_arn, token, now=self._clock(), duration=duration, policy=policy
+        return await self._call(
+            lambda now: sts.assume_role_with_oidc(
+                role_arn, session_name, provider_arn, token, now=now, duration=duration, policy=policy
+            )
         )
-        return await self._call(parameters)
 
-    async def _call(self, parameters: Mapping[str, str]) -> AssumedRole:
+    async def _call(self, parameters_at: Callable[[float], Mapping[str, str]]) -> AssumedRole:
+        """Ask with parameters of now; when the clock of this machine is off, once more by the service's."""
+        try:
+            return await self._ask(parameters_at(self._clock() + self._offset))
+        except ServiceError as exc:
+            if not exc.code.startswith(_SKEWED):
+                raise
+            try:
+                self._offset = parse_http_date(exc.headers.get("date", "")) - self._clock()
+            except ValueError:
+                raise exc from None
+            log.warning("the clock of this machine is %.0f s off that of STS; asking by that", -self._offset)
+            return await self._ask(parameters_at(self._clock() + self._offset))
+
+    async def _ask(self, parameters: Mapping[str, str]) -> AssumedRole:
         response = await fetch(
             f"{self._endpoint}/",
             method="POST",

@@ -15,6 +15,7 @@ import logging
 import re
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -94,7 +95,9 @@ class Temporary:
         try:
             credentials = await self.fetch()
             if self._left(credentials) <= 0:
-                raise CredentialsError(f"{self!r}: it gave credentials that have expired")
+                # If that is so, the service will say; often it is the clock of this machine that is off.
+                log.warning("%r: it gave credentials that have expired, by the clock of this machine", self)
+                credentials = replace(credentials, expiration=None)
         except (OSSError, OSError, ValueError) as exc:
             self._failure = exc if isinstance(exc, CredentialsError) else CredentialsError(f"{self!r}: {exc}")
         else:

@@ -66,6 +66,7 @@ def test_reading_goes_on_when_an_endpoint_dies_and_writing_when_it_is_back(
     assert (mount.place / "d/renamed").read_text() == "written meanwhile"
     assert [each["state"] for each in mount.status()["endpoints"]] == ["down", "alive"]
     assert mount.status()["pending"] > 0
+    assert "is down" in mount.command("status").stdout
 
     server = second(server.port)
     mount.flush()

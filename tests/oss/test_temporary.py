@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,8 @@ from ossmount.wire.message import Headers, Request, Response
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ossmount.server.threaded import ThreadedServer
 
 NOW = 1_700_000_000.0
 
@@ -303,11 +306,23 @@ async def test_a_role_is_assumed(scripted: Any, clock: Clock, tmp_path: Path) ->
         await AssumeRoleWithOIDC(unsigned, "acs:role", "provider", tmp_path / "none", clock=clock).get()
 
 
-async def test_credentials_that_have_expired_are_none(scripted: Any, clock: Clock) -> None:
-    clock.now += 7200
+async def test_whether_credentials_have_expired_the_service_knows_best(
+    scripted: Any, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.now += 7200  # the clock of this machine is wrong, or the source is
     provider = EcsRamRole("worker", url="http://127.0.0.1/latest", transport=scripted(instance()), clock=clock)
-    with pytest.raises(CredentialsError, match="expired"):
-        await provider.get()
+    assert await provider.get() == Credentials("STS.a", "s", "t")
+    assert "by the clock of this machine" in caplog.text
+
+
+async def test_a_role_is_assumed_by_the_time_of_the_service(oss_server: ThreadedServer) -> None:
+    def an_hour_behind() -> float:
+        return time.time() - 3600
+
+    late = STS(StaticCredentials("ak", "sk"), endpoint=oss_server.url, clock=an_hour_behind)
+    for _ in range(2):
+        assert (await late.assume_role("acs:ram::1:role/r")).credentials.access_key_id
+    assert oss_server.count("AssumeRole") == 3
 
 
 def test_the_environment_names_where_they_come_from(tmp_path: Path) -> None:
