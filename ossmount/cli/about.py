@@ -198,7 +198,13 @@ def _print_pairs(said: dict[str, str], *, as_json: bool) -> None:
 )
 @_named
 @click.option("--expires", type=_DURATION, default="1h", show_default=True, metavar="DURATION", help="For how long.")
-@click.option("--method", type=click.Choice(("GET", "HEAD", "PUT", "POST", "DELETE")), default="GET", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(("GET", "HEAD", "PUT", "POST", "DELETE")),
+    default="GET",
+    show_default=True,
+    help="What can be done with it.",
+)
 @click.option("--process", default="", metavar="PROCESS", help="What is done to a picture, as image/resize,w_200.")
 @click.option(
     "--response", type=PAIR, multiple=True, metavar="NAME=VALUE", help="A header of the answer.  Can be repeated."
@@ -248,7 +254,14 @@ def url(connection: Connection, name: Name, base: str) -> None:
 
 @make("restore", "ossmount object restore oss://my-bucket/old --days 3")
 @_named
-@click.option("--days", type=click.IntRange(min=1), default=1, show_default=True, help="For how long it is readable.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 365),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="For how long it is readable.",
+)
 @click.option("--tier", type=click.Choice(("Expedited", "Standard", "Bulk")), help="How fast, for cold archives.")
 @version_option
 def restore(connection: Connection, name: Name, days: int, tier: str | None, version_id: str | None) -> None:

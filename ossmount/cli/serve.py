@@ -32,15 +32,30 @@ def _bucket(name: str) -> str:
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Address to listen on.")
 @click.option(
-    "--port", default=9000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on; 0: any free one."
+    "--port",
+    default=9000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Port to listen on; 0: any free one.",
 )
-@click.option("--uds", type=click.Path(dir_okay=False, path_type=Path), help="Listen on this unix socket instead.")
-@click.option("--access-key-id", default="ak", show_default=True, help="The account's access key.")
-@click.option("--access-key-secret", default="sk", show_default=True, help="The secret of the access key.")
-@click.option("--security-token", default="", help="The token that must come with the access key.")
-@click.option("--region", default="cn-hangzhou", show_default=True, help="The region that requests are signed for.")
+@click.option(
+    "--uds", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Listen on this unix socket instead."
+)
+@click.option("--access-key-id", default="ak", show_default=True, metavar="ID", help="The account's access key.")
+@click.option(
+    "--access-key-secret", default="sk", show_default=True, metavar="SECRET", help="The secret of the access key."
+)
+@click.option("--security-token", default="", metavar="TOKEN", help="The token that must come with the access key.")
+@click.option(
+    "--region",
+    default="cn-hangzhou",
+    show_default=True,
+    metavar="REGION",
+    help="The region that requests are signed for.",
+)
 @click.option(
     "--latency", default=0.0, metavar="TIME", type=Parsed("time", parse_duration), help="Delay every request: 10ms."
 )
@@ -52,7 +67,12 @@ def _bucket(name: str) -> str:
     help="Bytes a second for each connection and direction: 100MB.",
 )
 @click.option(
-    "--bucket", "buckets", multiple=True, metavar="NAME", type=Parsed("bucket", _bucket), help="Make this bucket."
+    "--bucket",
+    "buckets",
+    multiple=True,
+    metavar="NAME",
+    type=Parsed("bucket", _bucket),
+    help="Make this bucket.  Can be repeated.",
 )
 @click.option("--role", default="", metavar="NAME", help="Let anybody here have temporary credentials of this role.")
 @click.option(
@@ -60,7 +80,7 @@ def _bucket(name: str) -> str:
     "image_hosts",
     multiple=True,
     metavar="HOST[=BUCKET]",
-    help="Process pictures at this host: KEY@OPERATORS.",
+    help="Process pictures at this host: KEY@OPERATORS.  Can be repeated.",
 )
 @click.option(
     "--faults", default=(), metavar="JSON|FILE", type=Parsed("faults", _faults), help="What shall go wrong, and when."

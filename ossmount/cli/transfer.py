@@ -32,7 +32,12 @@ _STORAGE = click.Choice(("Standard", "IA", "Archive", "ColdArchive", "DeepColdAr
 _SIZE = Parsed("size", parse_size)
 
 parallel_option = click.option(
-    "--parallel", type=click.IntRange(1, 100), default=5, show_default=True, help="How many parts at once."
+    "--parallel",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="How many parts, or with -r files, at once.",
 )
 _part_size = click.option("--part-size", type=_SIZE, metavar="SIZE", help="Size of the parts.  [default: 8MiB or more]")
 _checkpoint = click.option(
