@@ -135,7 +135,9 @@ class Config:
         "URL `http://HOST/latest/meta-data/ram/security-credentials/NAME`.",
     )
     credentials_uri: str | None = text("URL", "Where temporary credentials are told in JSON.", secret=True)
-    credential_process: str | None = text("COMMAND", "Command that prints credentials in JSON; the shell runs it.")
+    credential_process: str | None = text(
+        "COMMAND", "Command that prints credentials in JSON; the shell runs it.", secret=True
+    )
     credentials_file: Path | None = path(
         "FILE", "Profiles of Alibaba Cloud's tools, in INI or (`.json`) as the aliyun command writes them; private."
     )
