@@ -89,28 +89,39 @@ async def call_back(
         data = service.store.blobs.read_all(parse_segments(record.segments))
         values |= await asyncio.to_thread(_image_info, data)
     body = callback.expand(values).encode()
-    reason = ""
+    failure = CallbackFailed()
     for url in callback.url.split(";"):
         try:
             answer = await asyncio.to_thread(_post, url.strip(), callback, body)
+        except CallbackFailed as exc:
+            failure = exc
+        except TimeoutError:
+            failure = CallbackFailed("Cost too long time.")
         except (OSError, ValueError, http.client.HTTPException) as exc:
-            reason = str(exc) or type(exc).__name__
-            log.info("callback to %s: %s", url, reason)
-            continue
-        headers = Headers({"content-type": "application/json", "content-length": str(len(answer))})
-        for name in ("etag", "x-oss-hash-crc64ecma", "x-oss-version-id"):
-            if name in response.headers:
-                headers[name] = response.headers[name]
-        return Response(200, headers, answer)
-    raise CallbackFailed(f"Error status : {reason}", details={"CallbackUrl": callback.url})
+            log.info("callback to %s: %r", url, exc)
+            failure = CallbackFailed("Error status : -1. OSS can not connect to your callbackUrl, please check it.")
+        else:
+            return _handed_on(answer, response)
+        log.info("callback to %s: %s", url, failure.message)
+    failure.details["CallbackUrl"] = callback.url
+    raise failure
+
+
+def _handed_on(answer: bytes, response: Response) -> Response:
+    """Return the application's *answer* with what *response* says of the object."""
+    headers = Headers({"content-type": "application/json", "content-length": str(len(answer))})
+    for name in ("etag", "x-oss-hash-crc64ecma", "x-oss-version-id"):
+        if name in response.headers:
+            headers[name] = response.headers[name]
+    return Response(200, headers, answer)
 
 
 def _post(url: str, callback: Callback, body: bytes) -> bytes:
     """Post *body* and return the JSON that comes back; runs in a thread.
 
     Raises:
-        ValueError: it is none, or the status is not 200.
-        OSError, HTTPException: nobody answers.
+        CallbackFailed: it is none, or the status is not 200.
+        OSError, ValueError, HTTPException: nobody answers, or the URL is none.
     """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT)
@@ -123,15 +134,15 @@ def _post(url: str, callback: Callback, body: bytes) -> bytes:
         with connection.getresponse() as answer:
             said = answer.read(MAX_ANSWER + 1)
             if answer.status != 200:
-                raise ValueError(f"{answer.status}.")
+                raise CallbackFailed(f"Error status : {answer.status}.")
     finally:
         connection.close()
     if len(said) > MAX_ANSWER:
-        raise ValueError("Response body is too long.")
+        raise CallbackFailed("Error status : 400. User server return too long content-length value.")
     try:
         json.loads(said)
     except ValueError:
-        raise ValueError("Response body is not valid json format.") from None
+        raise CallbackFailed("Response body is not valid json format.", ec="0007-00000205") from None
     return said
 
 

@@ -165,9 +165,17 @@ def test_uploads_in_parts_and_forms_call_back_too(
     assert turned_server.count("PostObject") == 1
 
 
-@pytest.mark.parametrize(("status", "answer"), [(500, b"{}"), (200, b"no json"), (302, b"{}")])
+@pytest.mark.parametrize(
+    ("status", "answer", "ec", "message"),
+    [
+        (502, b"{}", "0007-00000203", "Error status : 502."),
+        (302, b"{}", "0007-00000203", "Error status : 302."),
+        (200, b"no json", "0007-00000205", "Response body is not valid json format."),
+        (200, b'"' + b"x" * (4 << 20) + b'"', "0007-00000203", "too long content-length"),
+    ],
+)
 def test_a_callback_that_fails_leaves_the_object(
-    turned: httpx.Client, application: Application, status: int, answer: bytes
+    turned: httpx.Client, application: Application, status: int, answer: bytes, ec: str, message: str
 ) -> None:
     application.status, application.answer = status, answer
     said = encoded({"callbackUrl": application.url, "callbackBody": "x"})
@@ -176,7 +184,18 @@ def test_a_callback_that_fails_leaves_the_object(
 
     assert failed.status_code == 203
     assert "<Code>CallbackFailed</Code>" in failed.text
-    assert failed.headers["x-oss-ec"] == "0007-00000203"
+    assert failed.headers["x-oss-ec"] == ec
+    assert message in failed.text
+    assert turned.get("/bucket/a").content == b"stored"
+
+
+def test_an_application_that_is_not_there_leaves_the_object(turned: httpx.Client, application: Application) -> None:
+    gone = "http://127.0.0.1:1/é"
+    for url, status in ((gone, 203), (f"{gone};{application.url}", 200)):
+        said = encoded({"callbackUrl": url, "callbackBody": "x"})
+        answer = turned.put("/bucket/a", content=b"stored", headers={"x-oss-callback": said})
+        assert answer.status_code == status
+        assert ("can not connect to your callbackUrl" in answer.text) is (status == 203)
     assert turned.get("/bucket/a").content == b"stored"
 
 
