@@ -43,7 +43,7 @@ from .members import ONE_ROUND, PROBE_EVERY, Members, OnError, Schedule, is_down
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from ..wire.models import ListObjectsResult, ListPartsResult, ListUploadsResult, ObjectHead, Parts
+    from ..wire.models import CompleteResult, ListObjectsResult, ListPartsResult, ListUploadsResult, ObjectHead, Parts
     from .credentials import CredentialsProvider
     from .endpoints import Endpoint
 
@@ -166,16 +166,34 @@ class Cluster(Members):
     async def list_parts(self, key: str, upload_id: str, **options: Any) -> ListPartsResult:
         """Return a page of the parts that a member has of an upload; see `Bucket.list_parts`."""
         ids = self._ids(upload_id)
-        failure: OSSError | None = None
+        failure: OSSError = NoSuchUpload(details={"UploadId": upload_id})
         for index in (index for index in self._order(in_turn=False) if index in ids):
             try:
                 return await self.members[index].list_parts(key, ids[index], **options)
+            except NoSuchUpload:
+                pass  # it is completed there, and perhaps not elsewhere
             except OSSError as exc:
                 if not is_down(exc):
                     raise
                 self._failed(index, exc)
                 failure = exc
-        raise failure or NoSuchUpload(details={"UploadId": upload_id})
+        raise failure
+
+    async def find_completed(self, key: str, upload_id: str, parts: Parts, crc64: int | None) -> CompleteResult | None:
+        """Return what an upload has become at all members, None while it is under way at one; see
+        `Bucket.find_completed`.
+        """
+        ids = self._ids(upload_id)
+        try:
+            found = await self._write(
+                "FindCompleted", lambda index, member: member.find_completed(key, ids[index], parts, crc64), at=ids
+            )
+        except PartialWriteFailed as exc:
+            gone = next((each for each in exc.errors if isinstance(each, NoSuchUpload)), None)
+            if gone is None:
+                raise
+            raise gone from exc
+        return None if None in found else found[0]
 
     async def list_multipart_uploads(
         self, prefix: str = "", *, upload_id_marker: str = "", **options: Any
@@ -393,7 +411,6 @@ READS = (
     "list_objects",
     "list_object_versions",
     "find_appended",
-    "find_completed",
     "presign",
     "get_bucket_info",
     "get_bucket_location",

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from ..wire.checksums import crc64, crc64_combine, multipart_etag
-from ..wire.errors import IntegrityError, NoSuchKey, NoSuchUpload
+from ..wire.checksums import crc64, crc64_combine
+from ..wire.errors import IntegrityError, NoSuchUpload
 from ..wire.limits import MAX_PARALLEL, MAX_PARTS, check_number, check_part_size
 from ..wire.message import Headers
 from ..wire.models import PartResult, PutObjectResult
@@ -304,7 +304,7 @@ class _Uploading(_Parts):
         try:
             there = {part.number: part.etag async for part in iter_parts(self._bucket, self._key, upload_id)}
         except NoSuchUpload:
-            found = await self._find_completed(noted)
+            found = await self._find_completed(upload_id, noted)
             self._checkpoint.remove()
             if found is None:
                 log.info("the upload %s of %s is gone, beginning another", upload_id, self._key)
@@ -321,16 +321,16 @@ class _Uploading(_Parts):
         log.info("%s: going on with %d of %d parts done", self._key, len(self.parts), self.count())
         return None
 
-    async def _find_completed(self, noted: Mapping[int, PartResult]) -> PutObjectResult | None:
+    async def _find_completed(self, upload_id: str, noted: Mapping[int, PartResult]) -> PutObjectResult | None:
         if len(noted) != self.count():
             return None
         try:
-            head = await self._bucket.head_object(self._key)
-        except NoSuchKey:
+            made = await self._bucket.find_completed(self._key, upload_id, list(noted.values()), None)
+        except NoSuchUpload:
             return None
-        if head.etag != multipart_etag(part.etag for _, part in sorted(noted.items())):
+        if made is None:
             return None
-        return PutObjectResult(head.etag, head.crc64, head.version_id, head.last_modified, head.request_id)
+        return PutObjectResult(made.etag, made.crc64, made.version_id, made.last_modified, made.request_id)
 
     async def send(self, number: int) -> None:
         start, stop = self.span(number)

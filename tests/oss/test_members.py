@@ -102,6 +102,22 @@ async def test_an_upload_is_completed_once_at_each(servers: list[ThreadedServer]
     assert await bodies(cluster, "k") == [b"x" * 1000] * 2
 
 
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_file_completed_at_one_is_completed_at_all_when_it_is_resumed(
+    servers: list[ThreadedServer], cluster: Cluster, tmp_path: Path, *, gone: bool
+) -> None:
+    file, checkpoint = tmp_path / "file", tmp_path / "checkpoint"
+    file.write_bytes(b"x" * 250_000)
+    fail(servers[1], "CompleteMultipartUpload")
+    with pytest.raises(PartialWriteFailed):
+        await cluster.upload_file("k", file, part_size=102_400, checkpoint=checkpoint)
+    if gone:
+        async for each in cluster.members[1].iter_multipart_uploads():
+            await cluster.members[1].abort_multipart_upload(each.key, each.upload_id)
+    await cluster.upload_file("k", file, part_size=102_400, checkpoint=checkpoint)
+    assert await bodies(cluster, "k") == [b"x" * 250_000] * 2
+
+
 async def test_an_upload_that_is_gone_at_one_is_gone(servers: list[ThreadedServer], cluster: Cluster) -> None:
     upload_id = await cluster.initiate_multipart_upload("k")
     first, _, _second = upload_id.partition("|")
