@@ -87,14 +87,14 @@ class Transfers(Copies):
         fields = Headers(headers or {})
         fields["content-type"] = content_type or fields.get("content-type") or content_type_of(key, path.name)
         if size <= part_size:
-            result = await self.put_object(
-                key,
-                path,
-                headers=fields,
-                meta=meta,
-                forbid_overwrite=forbid_overwrite,
-                callback=callback,
-            )
+            try:
+                result = await self.put_object(
+                    key, path, headers=fields, meta=meta, forbid_overwrite=forbid_overwrite, callback=callback
+                )
+            except ValueError:
+                # Of another length than it was: this tells it best.
+                _check_unchanged(path, before)
+                raise
             _check_unchanged(path, before)
             if progress is not None:
                 progress(size, size)

@@ -37,6 +37,22 @@ EXPLANATIONS: dict[str, Explanation] = {
         "look at the bucket's ACL and the user's policies",
         "检查 Bucket 的 ACL 和用户的授权策略",
     ),
+    "AccessForbidden": Explanation(
+        "The CORS rules do not allow it",
+        "跨域规则不允许该请求",
+        "see: ossmount bucket cors",
+        "查看跨域规则：ossmount bucket cors",
+    ),
+    "AccessKeyIdAndSecurityTokenNotMatch": Explanation(
+        "Key and security token do not belong together",
+        "Access Key ID 与安全令牌不匹配",
+        "see which credentials are used: ossmount whoami",
+        "查看正在使用的凭证：ossmount whoami",
+    ),
+    "ActiveRequestLimitExceeded": Explanation(
+        "Too many requests at once", "并发请求数超过限制", "send fewer requests", "降低请求频率"
+    ),
+    "BadRequest": Explanation("The request is not possible", "请求无效"),
     "BucketAlreadyExists": Explanation(
         "The bucket already exists", "Bucket 已经存在", "choose another name", "换一个名字"
     ),
@@ -47,6 +63,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         "先删除其中的文件，并取消未完成的分片上传：ossmount object rm -r，ossmount object abort --all",
     ),
     "CallbackFailed": Explanation("The callback failed, the object is stored", "回调失败，文件已上传成功"),
+    "CpuLimitExceeded": Explanation(
+        "Too much to compute at once", "CPU 使用超过限制", "send fewer requests", "降低请求频率"
+    ),
+    "DownloadTrafficRateLimitExceeded": Explanation(
+        "Downloads are too fast", "下载流量超过限制", "send fewer requests", "降低请求频率"
+    ),
     "EntityTooLarge": Explanation("The entity is too large", "实体过大", "upload it in parts", "使用分片上传"),
     "EntityTooSmall": Explanation(
         "The entity is too small",
@@ -66,6 +88,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "FilePartInterity": Explanation("A part of the object group has changed", "文件 Part 已改变"),
     "FilePartNotExist": Explanation("A part of the object group does not exist", "文件 Part 不存在"),
     "FilePartStale": Explanation("A part of the object group is out of date", "文件 Part 过时"),
+    "ImageDamage": Explanation("The picture may be damaged", "图片可能已损坏"),
+    "ImageTooLarge": Explanation("The picture is too large to be processed", "图片过大，无法处理"),
     "IncompleteBody": Explanation("The body ended early", "请求体不完整"),
     "IncorrectNumberOfFilesInPOSTRequest": Explanation("A form must have exactly one file", "Post 请求中文件个数非法"),
     "InternalError": Explanation("Internal error of the service", "OSS 内部发生错误", "try again", "请重试"),
@@ -82,6 +106,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         "3 to 63 of a-z, 0-9 and -, no - at the ends",
         "3 到 63 个字符，只能用 a-z、0-9 和 -，首尾不能是 -",
     ),
+    "InvalidCRC64": Explanation("The bytes were damaged on their way", "数据校验错误", "try again", "请重试"),
     "InvalidDigest": Explanation(
         "Invalid digest", "无效的摘要", "the bytes were damaged on their way: try again", "数据在传输中损坏，请重试"
     ),
@@ -108,11 +133,30 @@ EXPLANATIONS: dict[str, Explanation] = {
     "InvalidPartOrder": Explanation("Invalid order of parts", "无效的 part 顺序"),
     "InvalidPolicyDocument": Explanation("Invalid policy", "无效的 Policy 文档"),
     "InvalidRange": Explanation("There is no such range", "无效的范围"),
+    "InvalidRequest": Explanation("Invalid request", "请求无效"),
+    "InvalidSecurityToken": Explanation(
+        "Invalid security token", "无效的安全令牌", "get new credentials", "获取新的凭证"
+    ),
+    "InvalidTag": Explanation(
+        "Invalid tag",
+        "无效的标签",
+        "up to 10 tags, with keys of 1 to 128 and values of up to 256 bytes",
+        "最多 10 个标签，键 1 到 128 字节，值不超过 256 字节",
+    ),
     "InvalidTargetBucketForLogging": Explanation(
         "Invalid target bucket for logging",
         "Logging 操作中有无效的目标 bucket",
         "it must be one's own, in the same region",
         "目标 Bucket 必须属于同一用户并在同一地域",
+    ),
+    "InvalidTargetType": Explanation(
+        "The symlink points at a symlink",
+        "软链接指向的文件类型无效",
+        "point it at the object itself",
+        "请直接指向该文件",
+    ),
+    "KmsServiceNotEnabled": Explanation(
+        "The key management service is not enabled", "未开通 KMS 服务", "enable it in the console", "在控制台开通"
     ),
     "LinkPartNotExist": Explanation("The link points at no object", "Object Link 中指向的 Object 不存在"),
     "MalformedPOSTRequest": Explanation("The form is not well-formed", "Post 请求的 body 格式非法"),
@@ -120,14 +164,38 @@ EXPLANATIONS: dict[str, Explanation] = {
     "MaxPOSTPreDataLengthExceededError": Explanation(
         "There is too much before the file of the form", "Post 请求上传文件内容之外的 body 过大"
     ),
+    "MetaOperationQpsLimitExceeded": Explanation(
+        "Too many operations on metadata", "元数据操作频率超过限制", "send fewer requests", "降低请求频率"
+    ),
     "MethodNotAllowed": Explanation("The method is not allowed", "不支持的方法"),
+    "MirrorFailed": Explanation(
+        "The origin that is mirrored failed",
+        "镜像回源失败",
+        "see: ossmount bucket website",
+        "查看回源规则：ossmount bucket website",
+    ),
     "MissingArgument": Explanation("An argument is missing", "缺少参数"),
     "MissingContentLength": Explanation("The length of the body is missing", "缺少内容长度"),
     "NoSuchBucket": Explanation(
         "The bucket does not exist", "Bucket 不存在", "see: ossmount bucket ls", "查看 Bucket 列表：ossmount bucket ls"
     ),
+    "NoSuchCORSConfiguration": Explanation(
+        "There are no CORS rules", "未设置跨域规则", "set some: ossmount bucket cors", "设置：ossmount bucket cors"
+    ),
     "NoSuchKey": Explanation(
         "The object does not exist", "文件不存在", "see: ossmount object ls", "查看文件列表：ossmount object ls"
+    ),
+    "NoSuchLifecycle": Explanation(
+        "There are no lifecycle rules",
+        "未设置生命周期规则",
+        "set some: ossmount bucket lifecycle",
+        "设置：ossmount bucket lifecycle",
+    ),
+    "NoSuchStyle": Explanation(
+        "The style does not exist",
+        "图片样式不存在",
+        "see: ossmount image style ls",
+        "查看图片样式：ossmount image style ls",
     ),
     "NoSuchUpload": Explanation(
         "The upload does not exist",
@@ -141,8 +209,15 @@ EXPLANATIONS: dict[str, Explanation] = {
         "see: ossmount object ls --versions",
         "查看版本列表：ossmount object ls --versions",
     ),
+    "NoSuchWebsiteConfiguration": Explanation(
+        "The bucket is no website",
+        "未设置静态网站托管",
+        "make it one: ossmount bucket website",
+        "设置：ossmount bucket website",
+    ),
     "NotImplemented": Explanation("Not implemented", "无法处理的方法"),
     "NotModified": Explanation("Not modified", "文件未修改"),
+    "NotSymlink": Explanation("The object is no symlink", "文件不是软链接"),
     "ObjectLinkTooLarge": Explanation("Too many links to this object", "Object Link 中 Object 个数过多"),
     "ObjectNotAppendable": Explanation(
         "The object is not appendable",
@@ -150,6 +225,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         "only what was made by appending can be appended to",
         "只有通过追加方式创建的文件才能追加",
     ),
+    "OperationNotSupported": Explanation("Not possible with this object", "该文件不支持此操作"),
+    "PartNotSequential": Explanation("The parts are not sequential", "分片不连续"),
     "PositionNotEqualToLength": Explanation(
         "The object has another length",
         "追加位置和文件长度不等",
@@ -165,6 +242,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         "校准本机时间",
     ),
     "RequestTimeout": Explanation("The request took too long", "请求超时", "try again", "请重试"),
+    "RestoreAlreadyInProgress": Explanation(
+        "The object is being restored already",
+        "文件正在解冻",
+        "wait, and see: ossmount object head",
+        "请稍候，查看：ossmount object head",
+    ),
     "SecondLevelDomainForbidden": Explanation(
         "The bucket must be part of the host name",
         "请使用三级域名访问",
@@ -187,9 +270,16 @@ EXPLANATIONS: dict[str, Explanation] = {
         "100 in a region are possible",
         "每个地域最多 100 个",
     ),
+    "TotalQpsLimitExceeded": Explanation(
+        "Too many requests", "请求频率超过限制", "send fewer requests", "降低请求频率"
+    ),
+    "UploadTrafficRateLimitExceeded": Explanation(
+        "Uploads are too fast", "上传流量超过限制", "send fewer requests", "降低请求频率"
+    ),
     "UserDisable": Explanation(
         "The account is disabled", "用户被禁用", "see whether there are bills to be paid", "检查账户是否欠费"
     ),
+    "WatermarkError": Explanation("Invalid watermark", "无效的水印"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import PosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,6 +129,23 @@ async def test_a_file_that_changed_is_refused(bucket: Bucket, file: Path, tmp_pa
     with pytest.raises(CheckpointError, match="has changed since the checkpoint"):
         await bucket.upload_file("k", file, part_size=PART, checkpoint=checkpoint)
     assert checkpoint.exists()
+    with pytest.raises(NoSuchKey):
+        await bucket.head_object("k")
+
+
+class Growing(PosixPath):
+    """A file to which somebody writes while it is read."""
+
+    def open(self, *args: Any, **options: Any) -> Any:
+        with PosixPath(self).open("ab") as file:
+            file.write(b"more")
+        return super().open(*args, **options)
+
+
+async def test_a_small_file_that_grows_is_named(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"one")
+    with pytest.raises(CheckpointError, match="log was changed while"):
+        await bucket.upload_file("k", Growing(tmp_path / "log"))
     with pytest.raises(NoSuchKey):
         await bucket.head_object("k")
 
