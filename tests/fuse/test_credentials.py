@@ -55,13 +55,9 @@ def options_of(kind: str, service: ThreadedServer, home: Path) -> list[str]:
     match kind:
         case "ram_role":
             return ["--ram-role", f"{service.url}/{METADATA}"]
-        case "credentials_uri":
-            return ["--credentials-uri", f"{service.url}/{METADATA}"]
         case "credential_process":
             code = f"import urllib.request as u; print(u.urlopen({f'{service.url}/{METADATA}'!r}).read().decode())"
             return ["--credential-process", f'exec python3 -c "{code}"']
-        case "role_arn":
-            return ["--role-arn", ROLE, *sts]
         case "oidc":
             token = private(home / "token", jwt())
             return ["--role-arn", ROLE, *sts, "--oidc-provider-arn", "acs:p", "--oidc-token-file", str(token)]
@@ -83,7 +79,7 @@ def options_of(kind: str, service: ThreadedServer, home: Path) -> list[str]:
     raise AssertionError(kind)
 
 
-KINDS = ["ram_role", "credentials_uri", "credential_process", "role_arn", "oidc", "config.json"]
+KINDS = ["ram_role", "credential_process", "oidc", "config.json"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
