@@ -33,6 +33,7 @@ from ..wire.errors import (
     NoSuchUpload,
     OperationNotSupported,
     OSSError,
+    OutOfLimits,
     PartialWriteFailed,
     PositionNotEqualToLength,
     PreconditionFailed,
@@ -101,7 +102,11 @@ class Cluster(Members):
             return replace(page, next_marker=token)
 
         if continuation_token:
-            index, token, last = json.loads(continuation_token)
+            try:
+                place, token, last = json.loads(continuation_token)
+            except (ValueError, TypeError):
+                place = token = last = ""
+            index = self._place(str(place), "continuation_token", continuation_token)
             try:
                 return await ask(self.members[index], continuation_token=token)
             except OSSError as exc:
@@ -200,7 +205,7 @@ class Cluster(Members):
     ) -> ListUploadsResult:
         """Return a page of the uploads of one member after the other; see `Bucket.list_multipart_uploads`."""
         place, _, marker = upload_id_marker.partition(_SEPARATOR)
-        index = int(place or "0")
+        index = self._place(place or "0", "upload_id_marker", upload_id_marker)
         page = await self.members[index].list_multipart_uploads(prefix, upload_id_marker=marker, **options)
         uploads = tuple(
             replace(each, upload_id=_SEPARATOR * index + each.upload_id + _SEPARATOR * (len(self.members) - 1 - index))
@@ -300,6 +305,12 @@ class Cluster(Members):
             for index, own in ids.items():
                 await _give_up(self.members[index], key, own)
             raise gone from exc
+
+    def _place(self, text: str, name: str, given: str) -> int:
+        """Return the member that a mark of a listing speaks of."""
+        if not (text.isascii() and text.isdigit() and int(text) < len(self.members)):
+            raise OutOfLimits(f"{name}: not one that a listing of this cluster gave: {given!r}")
+        return int(text)
 
     def _ids(self, upload_id: str) -> dict[int, str]:
         """Split an id into those of the members that have one."""

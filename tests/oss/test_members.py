@@ -22,6 +22,7 @@ from ossmount.wire.errors import (
     ConnectFailed,
     FileAlreadyExists,
     NoSuchUpload,
+    OutOfLimits,
     PositionNotEqualToLength,
     PreconditionFailed,
 )
@@ -142,6 +143,16 @@ async def test_the_uploads_of_all_are_listed_and_can_be_aborted(cluster: Cluster
         assert (await cluster.list_parts(each.key, each.upload_id)).parts == ()
         await cluster.abort_multipart_upload(each.key, each.upload_id)
     assert [each.key async for each in cluster.iter_multipart_uploads()] == ["b"]
+
+
+async def test_marks_of_another_listing_are_refused(cluster: Cluster) -> None:
+    for mark in ("x", "7|a", "[1]", "5", "-1|"):
+        with pytest.raises(OutOfLimits, match="upload_id_marker"):
+            await cluster.list_multipart_uploads(key_marker="k", upload_id_marker=mark)
+        with pytest.raises(OutOfLimits, match="continuation_token"):
+            await cluster.list_objects_v2(continuation_token=mark)
+    with pytest.raises(NoSuchUpload):
+        await cluster.list_parts("k", "a|b|c")
 
 
 @pytest.mark.parametrize("delimiter", ["", "/"])
