@@ -5,6 +5,7 @@ Source: EXIF 2.32, "Tag support levels"; developer guide, "Query the information
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from PIL import ExifTags
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
 # Longer values are notes of the maker that nobody can read.
 _MAX_VALUE = 200
+# What Pillow raises, or warns of, for files that are not as they should be.
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    struct.error,
+    Warning,
+)
 _POINTERS = frozenset({ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop, ExifTags.IFD.MakerNote})
 
 
@@ -27,7 +41,7 @@ def describe_exif(image: Image.Image, data: bytes) -> dict[str, str]:
             (ExifTags.TAGS, exif.get_ifd(ExifTags.IFD.Exif)),
             (ExifTags.GPSTAGS, exif.get_ifd(ExifTags.IFD.GPSInfo)),
         ]
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError):
+    except BROKEN:
         return said
     for names, table in tables:
         for tag, value in table.items():

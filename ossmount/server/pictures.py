@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageEnhance, ImageFil
 
 from ..wire.errors import BadRequest, ImageDamage, ImageTooLarge
 from ..wire.properties import argument
-from .exif import describe_exif
+from .exif import BROKEN, describe_exif
 from .watermarks import draw_mark, place, stamp
 
 if TYPE_CHECKING:
@@ -116,7 +116,10 @@ def describe(data: bytes) -> dict[str, str]:
     image = _open(data)
     said = describe_exif(image, data)
     said["Format"] = _NAMES.get(image.format or "", (image.format or "").lower())
-    said["FrameCount"] = str(getattr(image, "n_frames", 1))
+    try:
+        said["FrameCount"] = str(getattr(image, "n_frames", 1))
+    except BROKEN:
+        raise ImageDamage from None
     return dict(sorted(said.items()))
 
 
@@ -142,7 +145,7 @@ def _channels(image: Image.Image) -> tuple[int, int, int]:
 def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(BytesIO(data), formats=_READABLE)
-    except (OSError, ValueError, SyntaxError):
+    except BROKEN:
         raise BadRequest("This image format is not supported.") from None
     _check_source(image, 1)
     return image
@@ -169,7 +172,7 @@ def _load(data: bytes) -> _Work:
             if image.format not in _MOVING:
                 break
         exif = image.getexif().tobytes() if image.getexif() else b""
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError):
+    except BROKEN:
         raise ImageDamage from None
     tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
     return _Work(

@@ -111,6 +111,8 @@ def read_callback(request: Request) -> Callback | None:
 def _decode(name: str, text: str) -> dict[str, str]:
     try:
         said = json.loads(b64decode(text, validate=True))
+        # JSON can hold halves of characters, which nothing else can.
+        json.dumps(said, ensure_ascii=False).encode()
     except ValueError:
         raise _not_json(name, text) from None
     if not isinstance(said, dict) or not all(isinstance(value, str | int | bool) for value in said.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -9,7 +10,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given, settings, strategies as st
 from PIL import Image
+
+from ossmount.server.pictures import render
+from ossmount.wire.errors import ServiceError
+from ossmount.wire.images import parse_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,6 +264,22 @@ def test_what_is_no_picture_is_refused(turned: httpx.Client, refused: Refused) -
         turned.put("/bucket/p", content=data)
         assert refused(turned.get("/bucket/p?x-oss-process=image/resize,p_50")) == (status, code)
     assert refused(turned.get("/bucket/missing?x-oss-process=image/info")) == (404, "NoSuchKey")
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(
+    st.sampled_from([picture(kind) for kind in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
+    st.sampled_from(["info", "resize,w_20", "average-hue", "format,png"]),
+)
+# A second frame begins, and nothing follows.
+@example(picture("GIF")[:-1] + b",", [], "resize,w_20")
+def test_a_broken_picture_is_the_fault_of_the_picture(data: bytes, damage: list[tuple[int, int]], process: str) -> None:
+    broken = bytearray(data)
+    for place, value in damage:
+        broken[place % len(broken)] = value
+    with contextlib.suppress(ServiceError):
+        render(bytes(broken), [parse_process(f"image/{process}")])
 
 
 def test_limits_count_the_pixels_of_all_frames(turned: httpx.Client, refused: Refused) -> None:
