@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -280,10 +281,14 @@ def abort(connection: Connection, place: Name, upload_id: str | None, every: boo
         if upload_id:
             await bucket.abort_multipart_upload(place.key, upload_id)
             return 1
-        found = [each async for each in bucket.iter_multipart_uploads(place.key)]
-        for each in found:
-            await bucket.abort_multipart_upload(each.key, each.upload_id)
-        return len(found)
+        from ..wire.errors import NoSuchUpload
+
+        aborted = 0
+        for each in [each async for each in bucket.iter_multipart_uploads(place.key)]:
+            with suppress(NoSuchUpload):  # it was completed meanwhile, or is listed by another endpoint as well
+                await bucket.abort_multipart_upload(each.key, each.upload_id)
+                aborted += 1
+        return aborted
 
     count = connection.with_bucket(place.bucket, act)
     if every:

@@ -70,6 +70,21 @@ def test_what_is_asked_any_of_them_answers(both: OSS, oss_server: ThreadedServer
         server.faults.clear()
 
 
+def test_uploads_of_all_are_listed_and_aborted(
+    both: OSS, oss_server: ThreadedServer, second: ThreadedServer, tmp_path: Path
+) -> None:
+    both("bucket", "create", "new-bucket")
+    (tmp_path / "file").write_bytes(b"x" * 300_000)
+    for server in (oss_server, second):
+        server.faults.add(Fault(operation="CompleteMultipartUpload", status=403, code="AccessDenied"))
+    put = ("object", "put", tmp_path / "file", "new-bucket/k", "--part-size", "100KiB")
+    both(*put, "--checkpoint", tmp_path / "checkpoint", status=1)
+
+    assert len(both("object", "uploads", "new-bucket").stdout.splitlines()) == 2
+    assert "2 uploads aborted" in both("object", "abort", "new-bucket", "--all").stderr
+    assert both("object", "uploads", "new-bucket").stdout == ""
+
+
 def test_a_write_that_reaches_one_only_fails_and_says_where(
     both: OSS, oss_server: ThreadedServer, second: ThreadedServer
 ) -> None:

@@ -219,3 +219,23 @@ async def test_times_stay_whoever_is_read(world: World, tmp_path: Path) -> None:
                 seen.add((await view.stat("f")).attributes.mtime_ns)
                 assert await view.read("f") == b"x" * 300_000
         assert len(seen) == 1
+
+
+async def test_two_ways_to_the_same_bucket_do_no_harm(
+    world: World, oss_server: ThreadedServer, bucket_contents: Any, workload: list[Any], tree: Any
+) -> None:
+    ways = [oss_server.url, oss_server.url.replace("127.0.0.1", "localhost")]
+    for verb in ("PutObject", "CopyObject", "CompleteMultipartUpload"):
+        oss_server.faults.add(Fault(operation=verb, first=2, count=2, status=500, done=True))
+    endpoints = [Endpoint.parse(way, region="cn-hangzhou") for way in ways]
+    opened = open_cluster(
+        endpoints, StaticCredentials("ak", "sk"), "bucket", options=ClientOptions(retry=QUICK), steady=True
+    )
+    async with world.mount(opened=opened, part_size=131_072) as view:
+        for operation in workload:
+            await view.do(operation)
+            tree = tree.after(operation)
+        for fh in list(view.handles):
+            await view.close(view.handles.pop(fh))
+        assert await view.flush() == {"pending": 0, "failed": []}
+    assert bucket_contents() == tree.objects()
