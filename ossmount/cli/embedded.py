@@ -41,6 +41,7 @@ def embedded_server(config: Config) -> Iterator[Config]:
             access_key_id=_KEY,  # the socket's directory is what keeps others out
             access_key_secret=_KEY,
             security_token=None,
+            role_arn=None,
         )
         complaints = cleanup.enter_context((private / "server.log").open("w+b"))
         server = cleanup.enter_context(_start(config, address, complaints.fileno()))

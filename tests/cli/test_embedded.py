@@ -41,12 +41,14 @@ def test_without_the_option_nothing_is_run() -> None:
 
 
 def test_the_server_runs_as_long_as_the_mount(tmp_path: Path) -> None:
-    wanted = config(embedded=str(tmp_path / "data"), access_key_id="mine", access_key_secret="secret")
+    who = {"access_key_id": "mine", "access_key_secret": "secret", "role_arn": "acs:ram::1:role/r"}
+    wanted = config(embedded=str(tmp_path / "data"), **who)
 
     with embedded_server(wanted) as leading:
         assert (leading.bucket, leading.region, leading.state) == ("bucket", "cn-beijing", wanted.state)
         assert len(leading.endpoint) == 1
         assert "secret" not in (leading.access_key_secret or "")
+        assert leading.role_arn is None
         address = leading.endpoint[0].removeprefix("unix://")
         assert os.stat(os.path.dirname(address)).st_mode & 0o077 == 0
         assert b"x-oss-request-id" in ask(address).lower()
