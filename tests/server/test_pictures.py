@@ -284,7 +284,7 @@ def test_a_broken_picture_is_the_fault_of_the_picture(data: bytes, damage: list[
 
 
 def test_limits_count_the_pixels_of_all_frames(turned: httpx.Client, refused: Refused) -> None:
-    frames = [Image.new("P", (10, 10), number) for number in range(8)]
+    frames = [Image.new("RGB", (10, 10), color) for color in ("red", "lime", "blue", "white") * 2]
     target = BytesIO()
     frames[0].save(target, "GIF", save_all=True, append_images=frames[1:])
     # The screen that the frames are drawn on is that large.
