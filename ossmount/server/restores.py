@@ -1,6 +1,7 @@
 """Archived objects that were asked for: when they can be read, and until when.
 
-A restoration belongs to the bytes and not to the name: an object that is written over has to be restored anew.
+A restoration belongs to these bytes under this name: an object that is written over has to be restored anew, and so has
+a copy.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Restores:
     def state(self, bucket: BucketRecord, record: ObjectRecord) -> RestoreState | None:
         """Tell how far the restoration of *record* is; None when there is none, or when it is over."""
         row = self._execute(
-            "SELECT ready, until FROM restores WHERE bucket = ? AND segments = ?", (bucket.id, record.segments)
+            "SELECT ready, until FROM restores WHERE bucket = ? AND segments = ?", (bucket.id, _mark(record))
         ).fetchone()
         now = self._store.clock()
         if row is None or now >= row[1]:
@@ -61,10 +62,14 @@ class Restores:
         with self._store.transaction():
             self._execute(
                 "INSERT OR REPLACE INTO restores(bucket, segments, ready, until) VALUES (?, ?, ?, ?)",
-                (bucket.id, record.segments, now + delay, now + delay + days * _DAY),
+                (bucket.id, _mark(record), now + delay, now + delay + days * _DAY),
             )
 
     def purge(self) -> None:
         """Forget the restorations that are over."""
         with self._store.transaction():
             self._execute("DELETE FROM restores WHERE until <= ?", (int(self._store.clock()),))
+
+
+def _mark(record: ObjectRecord) -> str:
+    return f"{record.key}\0{record.segments}"

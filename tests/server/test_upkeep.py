@@ -286,6 +286,20 @@ def test_what_is_written_over_is_to_be_restored_anew(turned: httpx.Client, refus
     assert refused(turned.get("/bucket/a")) == (403, "InvalidObjectState")
 
 
+def test_a_restoration_is_of_one_object(turned: httpx.Client, refused: Refused, clock: Clock) -> None:
+    cold = {"x-oss-storage-class": "Archive"}
+    for key, data in (("empty", b""), ("other", b""), ("full", b"x")):
+        turned.put(f"/bucket/{key}", content=data, headers=cold)
+    for key in ("empty", "full"):
+        turned.post(f"/bucket/{key}?restore")
+    clock.turn(seconds=61)
+    turned.put("/bucket/copy", headers={"x-oss-copy-source": "/bucket/full", **cold})
+
+    assert [turned.get(f"/bucket/{key}").status_code for key in ("empty", "full")] == [200, 200]
+    for key in ("other", "copy"):
+        assert refused(turned.get(f"/bucket/{key}")) == (403, "InvalidObjectState")
+
+
 def test_restorations_that_are_refused(turned: httpx.Client, anybody: httpx.Client, refused: Refused) -> None:
     turned.put("/bucket/warm", content=b"x")
     turned.put("/bucket/cold", content=b"x", headers={"x-oss-storage-class": "ColdArchive"})
