@@ -5,6 +5,7 @@ Source: API reference, PutBucketCors, OptionObject; WHATWG Fetch, "CORS protocol
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
+# RFC 9110, "Tokens", but for the star.
+_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'+.^_`|~-]+")
 METHODS = ("GET", "PUT", "DELETE", "POST", "HEAD")
 
 
@@ -99,8 +102,9 @@ def _check(value: CORS) -> None:
         for text in (*rule.allowed_origins, *rule.allowed_headers):
             if text.count("*") > 1:
                 raise OutOfLimits(f"at most 1 star in an origin or header of a CORS rule: {text!r}")
-        if any("*" in text for text in rule.expose_headers):
-            raise OutOfLimits("0 stars in an exposed header of a CORS rule")
+        for text in rule.expose_headers:
+            if not _FIELD_NAME.fullmatch(text):
+                raise OutOfLimits(f"what a CORS rule exposes is the name of a header, with 0 stars, not {text!r}")
         if rule.max_age_seconds is not None and not 0 <= rule.max_age_seconds <= 999_999_999:
             raise OutOfLimits(f"MaxAgeSeconds must be a number from 0 to 999999999, not {rule.max_age_seconds}")
     size = len(xml.document("CORSConfiguration", _elements(value)))

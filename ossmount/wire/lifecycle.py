@@ -12,7 +12,7 @@ from . import xml
 from .configuration import Configuration, Tree, from_tree, is_true, number, optional, to_tree
 from .dates import parse_xml_date, xml_date
 from .errors import NoSuchLifecycle, OutOfLimits
-from .limits import MAX_LIFECYCLE_RULES, MAX_NAME, STORAGE_CLASSES, check_choice
+from .limits import MAX_LIFECYCLE_RULES, MAX_NAME, STORAGE_CLASSES, check_choice, check_number
 from .plain import time_field
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _DAY = 24 * 3600
 _MAX_ID = 255
+# Of an object in parts: 48.8 TB.
+_MAX_SIZE = 10_000 * 5 * 1024**3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,22 @@ def _check_when(what: str, days: int | None, *dates: float | None, others: int =
             raise OutOfLimits(f"{what}: a date must be 00:00 of a day in UTC, not {xml_date(date)}")
 
 
+def _check_filter(said: Tree) -> None:
+    """Return if the exceptions of a rule are as the service has them; see `Filter` of PutBucketLifecycle."""
+    for name in ("ObjectSizeGreaterThan", "ObjectSizeLessThan"):
+        if name in said:
+            check_number(name, said[name], 0, _MAX_SIZE)
+    excepted = said.get("Not", [])
+    for each in excepted if isinstance(excepted, list) else [excepted]:
+        tag = each.get("Tag") if isinstance(each, dict) else None
+        if not isinstance(each, dict) or not isinstance(each.get("Prefix", ""), str):
+            raise OutOfLimits(f"Not in the filter of a lifecycle rule has 1 Prefix, perhaps with a Tag, not {each!r}")
+        if tag is not None and not (
+            isinstance(tag, dict) and isinstance(tag.get("Key"), str) and isinstance(tag.get("Value", ""), str)
+        ):
+            raise OutOfLimits(f"Tag in the filter of a lifecycle rule has 1 Key and 1 Value, not {tag!r}")
+
+
 def _check_rule(rule: LifecycleRule) -> None:
     if rule.status not in ("Enabled", "Disabled"):
         raise OutOfLimits(f"the status of a lifecycle rule must be one of Enabled, Disabled, not {rule.status!r}")
@@ -215,6 +233,7 @@ def _check_rule(rule: LifecycleRule) -> None:
         raise OutOfLimits(f"the id of a lifecycle rule has at most {_MAX_ID} bytes: {rule.id[:40]!r}")
     if len(rule.prefix.encode("utf-8", "replace")) > MAX_NAME:
         raise OutOfLimits(f"the prefix of a lifecycle rule has at most {MAX_NAME} bytes")
+    _check_filter(rule.filter)
     actions = 0
     if (expiration := rule.expiration) is not None:
         actions += 1

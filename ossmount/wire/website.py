@@ -5,16 +5,19 @@ Source: API reference, PutBucketWebsite.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import xml
 from .configuration import Configuration, Tree, from_tree, is_true, number, optional, to_tree
 from .errors import NoSuchWebsiteConfiguration, OutOfLimits
-from .limits import check_key
+from .limits import check_choice, check_key, check_number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+_HOST = re.compile(r"([A-Za-z0-9.-]+(:\d{1,5})?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,36 @@ def _check(value: Website) -> None:
         check_key(page)
     if "/" in value.index:
         raise OutOfLimits(f"the index page is the last part of a key, with 0 slashes: {value.index!r}")
+    for rule in value.routing_rules:
+        _check_rule(rule)
     if value.http_status not in (None, 200, 404):
         raise OutOfLimits(f"the status of the error page is 200 or 404, not {value.http_status}")
+
+
+def _check_rule(rule: Tree) -> None:
+    condition, redirect = rule.get("Condition") or {}, rule.get("Redirect") or {}
+    for name, part in (("Condition", condition), ("Redirect", redirect)):
+        if not isinstance(part, dict):
+            raise OutOfLimits(f"{name} of a routing rule has elements of its own, it is not {part!r}")
+    for name in ("KeyPrefixEquals", "KeySuffixEquals", "HttpErrorCodeReturnedEquals"):
+        _text(condition, name)
+    for name in ("RedirectType", "ReplaceKeyPrefixWith", "ReplaceKeyWith", "PassQueryString"):
+        _text(redirect, name)
+    if status := _text(condition, "HttpErrorCodeReturnedEquals"):
+        check_number("HttpErrorCodeReturnedEquals", status, 400, 599)
+    if code := _text(redirect, "HttpRedirectCode"):
+        check_choice("HttpRedirectCode", code, ("301", "302", "307"))
+    if protocol := _text(redirect, "Protocol"):
+        check_choice("Protocol", protocol, ("http", "https"))
+    if not _HOST.fullmatch(host := _text(redirect, "HostName")):
+        raise OutOfLimits(f"HostName of a routing rule is a name or an address, perhaps with a port, not {host!r}")
+
+
+def _text(part: Tree, name: str) -> str:
+    content = part.get(name, "")
+    if isinstance(content, dict | list):
+        raise OutOfLimits(f"{name} of a routing rule is one text, not {content!r}")
+    return "" if content is None else str(content)
 
 
 WEBSITE = Configuration(

@@ -167,8 +167,10 @@ def test_a_form_that_is_none_is_refused(kind: str, body: bytes, error: type[erro
 
 
 # With beginnings of a boundary in it.
-contents = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([b"\r\n--ossmount-for", b"\r\n", b"--"]))).map(
-    b"".join
+contents = (
+    st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([b"\r\n--ossmount-for", b"\r\n", b"--"])))
+    .map(b"".join)
+    .filter(lambda body: b"ossmount-form" not in body)
 )
 
 
