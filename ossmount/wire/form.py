@@ -18,7 +18,10 @@ from .errors import (
     MalformedPOSTRequest,
     RequestIsNotMultiPartContent,
 )
+from .limits import is_header
 from .message import Headers
+from .metadata import PREFIX as META
+from .properties import STORED, argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +31,7 @@ MAX_FIELDS = 100
 # What is before the content of a part, and what the fields of a form have altogether at most.
 _MAX_HEAD = 16 * 1024
 MAX_OVERHEAD = MAX_FIELDS * (MAX_FIELD + _MAX_HEAD)
+_NAME = re.compile(r"[a-z0-9_-]+", re.ASCII)
 _BOUNDARY = re.compile(rb"[ -~]{1,70}")
 # Fields that a policy says nothing about.
 FREE = frozenset(
@@ -48,11 +52,20 @@ class Form:
 
     @property
     def headers(self) -> Headers:
-        """What the form says about the object, as headers of PutObject say it."""
+        """What the form says about the object, as headers of PutObject say it.
+
+        Raises:
+            InvalidArgument: a field cannot be a header.
+        """
         named = {name: value for name, value in self.fields.items() if name not in FREE and name != "key"}
         headers = Headers({name: value.encode().decode("latin-1") for name, value in named.items()})
         if self.content_type and "content-type" not in headers:
             headers["content-type"] = self.content_type
+        for name, value in headers.items():
+            # Any other field is the page's own affair.
+            stored = name.startswith(META) or name in STORED
+            if stored and not (is_header(value) and _NAME.fullmatch(name)):
+                raise argument("The field cannot be a header.", name, value)
         return headers
 
 

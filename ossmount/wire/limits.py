@@ -75,6 +75,11 @@ def is_bucket_name(name: str) -> bool:
     return _BUCKET.fullmatch(name) is not None
 
 
+def is_header(value: str) -> bool:
+    """Tell whether HTTP can carry *value* in a header as it is."""
+    return _HEADER.fullmatch(value) is not None
+
+
 def check(request: Request) -> None:
     """Return if OSS might take *request*.
 
@@ -96,7 +101,7 @@ def check(request: Request) -> None:
     for name, value in request.headers.items():
         if not _TOKEN.fullmatch(name):
             raise OutOfLimits(f"not the name of a header: {name[:40]!r} (1 or more of A-Z, a-z, 0-9 and -)")
-        if not _HEADER.fullmatch(value):
+        if not is_header(value):
             raise OutOfLimits(
                 f"the header {name} cannot be {value[:40]!r}: HTTP carries no control characters, no space at either "
                 "end, and nothing beyond ISO 8859-1; percent-encode it"

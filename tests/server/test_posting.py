@@ -79,7 +79,14 @@ def test_forms_that_are_refused(
     assert refused(post({"key": "k", "policy": "x"}, conditions=[]))[0] == 403
     assert refused(post({}, conditions=[])) == (400, "InvalidArgument")
     assert refused(post({"key": "/k"}, conditions=[])) == (400, "InvalidObjectName")
-    assert refused(post({"key": "k", "x-oss-object-acl": "all"}, conditions=[])) == (400, "InvalidArgument")
+    for name, value in (
+        ("x-oss-object-acl", "all"),
+        ("x-oss-meta-a", "b\r\nc: d"),
+        ("x-oss-meta-é", "b"),
+        ("expires", "\0"),
+    ):
+        assert refused(post({"key": "k", name: value}, conditions=[])) == (400, "InvalidArgument")
+    assert post({"key": "own", "description": "of\nthe page"}, conditions=[]).status_code == 204
     assert refused(anybody.post("/bucket/", content=b"x")) == (400, "RequestIsNotMultiPartContent")
     form = {"content-type": "multipart/form-data; boundary=b"}
     assert refused(anybody.post("/bucket/", content=b"x", headers=form)) == (400, "MalformedPOSTRequest")
