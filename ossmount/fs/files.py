@@ -103,9 +103,11 @@ class OpenFile:
         try:
             return await self._reader(fh, base).read(piece.start, piece.size)
         except (PreconditionFailed, NoSuchKey):
-            if await self._has_replaced_it() or self.staged is not staged or staged.base is not base:
-                return b""  # and `read` begins again
-            raise OSError(errno.ESTALE, _REPLACED, base.key) from None
+            if (put := self.put) is not None and put.started:
+                await self.rooms.executor.wait_settled(put)  # it may be our own upload that replaced the object
+            if self.staged is staged and staged.base is base and not await self._reconcile():
+                raise OSError(errno.ESTALE, _REPLACED, base.key) from None
+            return b""  # and `read` begins again
 
     async def _read_clean(self, fh: int, offset: int, size: int) -> bytes:
         while True:
@@ -121,12 +123,11 @@ class OpenFile:
                     self.rooms.beliefs.expire(self.node)
                     raise OSError(errno.ESTALE, _REPLACED, source.key) from None
 
-    async def _has_replaced_it(self) -> bool:
-        """Wait for the answer to an upload of our own, which may be what replaced the object."""
-        if (put := self.put) is None or not put.started:
-            return False
-        await self.rooms.executor.wait_settled(put)
-        return True
+    async def _reconcile(self) -> bool:
+        """Tell whether an upload of our own that seems to have failed has replaced the object: clean bytes are found
+        in the new one from now on.
+        """
+        return self._upload is not None and await self._upload.reconcile()
 
     def _reader(self, fh: int, source: Source) -> Reader:
         held = self._readers.get(fh)

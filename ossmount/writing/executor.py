@@ -416,6 +416,7 @@ class Executor:
             log.log(level, "%r: attempt %d failed, next in %.1f s: %s", intent, intent.attempts, delay, intent.error)
             intent.state = State.WAITING
             self._reconsider(intent, due=due)
+            self._notify(intent)
         else:
             log.error("%r cannot be carried out and is kept: %s", intent, intent.error)
             intent.state = State.FAILED
