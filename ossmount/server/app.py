@@ -140,6 +140,10 @@ class App:
         except ServiceError as exc:
             operation = exc
             request.operation = "Unknown"
+        except Exception:
+            log.exception("%r", request)
+            operation = InternalError()
+            request.operation = "Unknown"
         self.requests.begin(request.operation)
         try:
             await self._strike_and_answer(operation, request, exchange)
@@ -217,7 +221,7 @@ class App:
         except ServiceError as exc:
             exchange.code = exc.code
             answer = self._refusal(exc, request)
-            if exchange.website is not None:
+            if exchange.website is not None and exc.status < 500:
                 from .website import error_page
 
                 answer = error_page(self._service, exchange.website, request, exc) or answer

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ossmount.wire.website import WEBSITE, Website
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
+
+    from ossmount.server.threaded import ThreadedServer
 
     Refused = Callable[[httpx.Response], tuple[int, str]]
 
@@ -89,6 +93,17 @@ def test_visitors_of_a_private_bucket_see_nothing(
     turned.put("/bucket/?acl", headers={"x-oss-acl": "private"})
     assert visit("").status_code == 403
     assert visit("missing").status_code == 403
+
+
+def test_a_rule_that_an_older_server_took_is_answered_as_an_error(
+    turned_server: ThreadedServer, anybody: httpx.Client, refused: Refused
+) -> None:
+    bucket = turned_server.store.bucket("bucket")
+    assert bucket is not None
+    rule = {"Condition": {"HttpErrorCodeReturnedEquals": "x"}, "Redirect": {"RedirectType": "External"}}
+    turned_server.store.settings.put(bucket, WEBSITE, Website("index.html", routing_rules=(rule,)))
+
+    assert refused(anybody.get("/bucket/a")) == (500, "InternalError")
 
 
 def test_routing_rules_send_visitors_elsewhere(site: Callable[..., Callable[..., httpx.Response]]) -> None:
