@@ -6,10 +6,11 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import oss2
 import pytest
 import trio
 
@@ -20,7 +21,7 @@ from ossmount.fs.properties import Properties
 from ossmount.fs.recovery import Recovery
 from ossmount.fs.rooms import Places, Rooms, open_rooms
 from ossmount.fs.status import Status
-from ossmount.oss import Bucket, Client, ClientOptions, Endpoint, RetryPolicy, StaticCredentials
+from ossmount.oss import Bucket, Client, ClientOptions, Endpoint, RetryPolicy, StaticCredentials, open_cluster
 from ossmount.server.threaded import ThreadedServer
 from ossmount.tree.attributes import Defaults
 from ossmount.tree.inodes import ROOT, Node
@@ -30,6 +31,9 @@ CALLER = Caller(os.getuid(), os.getgid())
 QUICK = ExecutorOptions(
     parallel=16, linger=0.01, delete_linger=0.01, delete_patience=0.05, retry_base=0.01, retry_limit=0.05, patience=20
 )
+
+
+AT_ONCE = RetryPolicy(attempts=2, base=0.0)
 
 
 class View:
@@ -264,3 +268,42 @@ async def _bucket_of(client: Client, name: str) -> AsyncIterator[Bucket]:
 def world(oss_server: ThreadedServer, tmp_path: Path) -> World:
     """The bucket "bucket", and mounts of it."""
     return World(oss_server, tmp_path)
+
+
+@pytest.fixture
+def servers(oss_server: ThreadedServer, tmp_path: Path) -> Iterator[list[ThreadedServer]]:
+    """Two servers, each with a bucket "bucket"."""
+    with ThreadedServer(tmp_path / "second") as second:
+        for server in (oss_server, second):
+            server.store.put_bucket("bucket")
+        yield [oss_server, second]
+
+
+@pytest.fixture
+def opened(servers: list[ThreadedServer]) -> Callable[..., contextlib.AbstractAsyncContextManager[Bucket]]:
+    """Open the bucket at both servers."""
+
+    def open_both(**options: Any) -> contextlib.AbstractAsyncContextManager[Bucket]:
+        return open_cluster(
+            [Endpoint.parse(server.url, region="cn-hangzhou") for server in servers],
+            StaticCredentials("ak", "sk"),
+            "bucket",
+            options=ClientOptions(retry=AT_ONCE),
+            retry=AT_ONCE,
+            steady=True,
+            **options,
+        )
+
+    return open_both
+
+
+@pytest.fixture
+def contents(
+    servers: list[ThreadedServer], oss2_session: oss2.Session, contents_of: Callable[[oss2.Bucket], dict[str, object]]
+) -> Callable[[], list[dict[str, object]]]:
+    """What another client finds at each of the servers."""
+    auth = oss2.AuthV4("ak", "sk")
+    buckets = [
+        oss2.Bucket(auth, server.url, "bucket", region="cn-hangzhou", session=oss2_session) for server in servers
+    ]
+    return lambda: [contents_of(bucket) for bucket in buckets]

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import oss2
 import pytest
 import trio
 
-from ossmount.oss import Bucket, ClientOptions, Endpoint, RetryPolicy, StaticCredentials, open_cluster
+from ossmount.oss import ClientOptions, Endpoint, RetryPolicy, StaticCredentials, open_cluster
 from ossmount.server.faults import Fault
 from ossmount.server.threaded import ThreadedServer
 
 World = Any
 QUICK = RetryPolicy(attempts=2, base=0.0)
-
-
-@pytest.fixture
-def servers(oss_server: ThreadedServer, tmp_path: Path) -> Iterator[list[ThreadedServer]]:
-    with ThreadedServer(tmp_path / "second") as second:
-        for server in (oss_server, second):
-            server.store.put_bucket("bucket")
-        yield [oss_server, second]
-
-
-@pytest.fixture
-def opened(servers: list[ThreadedServer]) -> Callable[..., contextlib.AbstractAsyncContextManager[Bucket]]:
-    """Open the bucket at both servers."""
-
-    def open_both(**options: Any) -> contextlib.AbstractAsyncContextManager[Bucket]:
-        return open_cluster(
-            [Endpoint.parse(server.url, region="cn-hangzhou") for server in servers],
-            StaticCredentials("ak", "sk"),
-            "bucket",
-            options=ClientOptions(retry=QUICK),
-            retry=QUICK,
-            steady=True,
-            **options,
-        )
-
-    return open_both
-
-
-@pytest.fixture
-def contents(
-    servers: list[ThreadedServer], oss2_session: oss2.Session, contents_of: Callable[[oss2.Bucket], dict[str, object]]
-) -> Callable[[], list[dict[str, object]]]:
-    """What another client finds at each of the servers."""
-    auth = oss2.AuthV4("ak", "sk")
-    buckets = [
-        oss2.Bucket(auth, server.url, "bucket", region="cn-hangzhou", session=oss2_session) for server in servers
-    ]
-    return lambda: [contents_of(bucket) for bucket in buckets]
 
 
 VERBS = [
