@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..options import parse_duration
+from .conditions import condition_options
 from .connection import OBJECT, PAIR, Connection, Name, Parsed, make, print_json
 from .console import moment
 from .running import one_line
-from .transfer import forbid_option, header_option, meta_option, version_option
+from .transfer import ACLS, forbid_option, header_option, meta_option, version_option
 
 if TYPE_CHECKING:
     from ..oss import Bucket
 
-_ACLS = click.Choice(("default", "private", "public-read", "public-read-write"))
 _DURATION = Parsed("duration", parse_duration)
 
 _named = click.argument("name", metavar="OBJECT", type=OBJECT)
@@ -31,10 +31,13 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @make("head", "ossmount object head oss://my-bucket/photo.jpg --json")
 @_named
 @version_option
+@condition_options
 @_as_json
-def head(connection: Connection, name: Name, version_id: str | None, as_json: bool) -> None:
+def head(connection: Connection, name: Name, version_id: str | None, conditions: dict[str, Any], as_json: bool) -> None:
     """Show everything about an object but its bytes."""
-    found = connection.with_bucket(name.bucket, lambda bucket: bucket.head_object(name.key, version_id=version_id))
+    found = connection.with_bucket(
+        name.bucket, lambda bucket: bucket.head_object(name.key, version_id=version_id, **conditions)
+    )
     if as_json:
         facts = asdict(found)
         print_json({**facts, "last_modified": moment(found.last_modified), "headers": dict(found.headers)})
@@ -87,7 +90,7 @@ def meta(
     "ossmount object acl oss://my-bucket/photo.jpg public-read",
 )
 @_named
-@click.argument("acl", type=_ACLS, required=False)
+@click.argument("acl", type=ACLS, required=False)
 def acl(connection: Connection, name: Name, acl: str | None) -> None:
     """Show who may read and write an object, or set it."""
 
@@ -209,6 +212,13 @@ def _print_pairs(said: dict[str, str], *, as_json: bool) -> None:
 @click.option(
     "--response", type=PAIR, multiple=True, metavar="NAME=VALUE", help="A header of the answer.  Can be repeated."
 )
+@click.option(
+    "--query",
+    type=PAIR,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What else to ask for, such as x-oss-traffic-limit=819200.  Can be repeated.",
+)
 @header_option
 @version_option
 def sign(
@@ -218,6 +228,7 @@ def sign(
     method: str,
     process: str,
     response: tuple[tuple[str, str], ...],
+    query: tuple[tuple[str, str], ...],
     header: tuple[tuple[str, str], ...],
     version_id: str | None,
 ) -> None:
@@ -233,6 +244,7 @@ def sign(
             expires=int(expires),
             process=process,
             response=dict(response),
+            parameters=dict(query),
             headers=dict(header),
             version_id=version_id,
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..options import parse_duration
+from .conditions import condition_options
 from .connection import (
     BUCKET,
     OBJECT,
@@ -75,7 +76,15 @@ def _with_pictures(
 @click.argument("file", metavar="[FILE|-]", required=False)
 @_process
 @_host
-def get(connection: Connection, name: Name, file: str | None, process: str, image_host: str | None) -> None:
+@condition_options
+def get(
+    connection: Connection,
+    name: Name,
+    file: str | None,
+    process: str,
+    image_host: str | None,
+    conditions: dict[str, Any],
+) -> None:
     """Get a picture as it comes out of its processing, into FILE or to standard output."""
     from .transfer import destination, save
 
@@ -84,7 +93,7 @@ def get(connection: Connection, name: Name, file: str | None, process: str, imag
         connection,
         name,
         image_host,
-        lambda pictures: save(pictures.open_image(name.key, process=process), path, str(name)),
+        lambda pictures: save(pictures.open_image(name.key, process=process, **conditions), path, str(name)),
     )
 
 

@@ -11,11 +11,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import about, transfer
+from .conditions import condition_options
 from .connection import PLACE, Connection, Name, ServiceGroup, make, print_json
 from .console import Failure, WrongUsage, moment
 from .directories import is_below
 from .running import one_line
-from .transfer import forbid_option, meta_option, parallel_option, version_option
+from .transfer import (
+    acl_option,
+    forbid_option,
+    header_option,
+    headers_of,
+    meta_option,
+    parallel_option,
+    storage_option,
+    version_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,20 +47,31 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-l", "--long", is_flag=True, help="Times, sizes, storage classes and ETags, too.")
 @click.option("-r", "--recursive", is_flag=True, help="All keys, not only those up to the next slash.")
 @click.option("--versions", is_flag=True, help="All versions of all keys, with their ids, and delete markers.")
+@click.option("--start-after", default="", metavar="KEY", help="Only keys behind this one, in the order of bytes.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N of them.")
 @_as_json
 def ls(
-    connection: Connection, place: Name, long: bool, recursive: bool, versions: bool, limit: int | None, as_json: bool
+    connection: Connection,
+    place: Name,
+    long: bool,
+    recursive: bool,
+    versions: bool,
+    start_after: str,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     """List the keys that begin with PREFIX; what is behind a further slash is summed up."""
 
     async def act(bucket: Bucket) -> None:
         entries: AsyncIterator[ObjectSummary | ObjectVersion | str]
         if versions:
-            entries = bucket.iter_object_versions(place.key)
+            entries = bucket.iter_object_versions(place.key, key_marker=start_after)
         else:
             entries = bucket.iter_objects(
-                place.key, delimiter="" if recursive else "/", max_keys=min(limit or 1000, 1000)
+                place.key,
+                delimiter="" if recursive else "/",
+                start_after=start_after,
+                max_keys=min(limit or 1000, 1000),
             )
         between = "[\n  "
         count = 0
@@ -79,14 +100,14 @@ def _line(entry: ObjectSummary | ObjectVersion | str, *, long: bool) -> str:
     from ..wire.models import ObjectSummary
 
     if isinstance(entry, str):
-        return f"{'':<66} {one_line(entry)}" if long else one_line(entry)
+        return f"{'':<84} {one_line(entry)}" if long else one_line(entry)
     shown = one_line(entry.key)
     if not isinstance(entry, ObjectSummary):
         marks = ("  (latest)" if entry.is_latest else "") + ("  (deleted)" if entry.is_delete_marker else "")
         shown = f"{entry.version_id:<64}  {shown}{marks}"
     if not long:
         return shown
-    return f"{moment(entry.last_modified)} {entry.size:>13} {entry.storage_class:<12} {entry.etag[:18]:<18} {shown}"
+    return f"{moment(entry.last_modified)} {entry.size:>13} {entry.storage_class:<12} {entry.etag:<36} {shown}"
 
 
 @make(
@@ -171,6 +192,7 @@ async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
     "cp",
     "ossmount object cp oss://my-bucket/a oss://my-bucket/b",
     "ossmount object cp oss://my-bucket/a oss://other-bucket/ --meta color=red",
+    "ossmount object cp oss://my-bucket/a oss://my-bucket/a --storage-class IA",
     "ossmount object cp -r oss://my-bucket/photos oss://other-bucket/backup/",
 )
 @click.argument("source", metavar="OBJECT", type=PLACE)
@@ -178,7 +200,11 @@ async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
 @click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well.")
 @parallel_option
 @forbid_option
+@condition_options
+@acl_option
+@storage_option
 @meta_option
+@header_option
 def cp(
     connection: Connection,
     source: Name,
@@ -186,14 +212,19 @@ def cp(
     recursive: bool,
     parallel: int,
     forbid_overwrite: bool,
+    conditions: dict[str, Any],
+    acl: str | None,
+    storage_class: str | None,
     meta: tuple[tuple[str, str], ...],
+    header: tuple[tuple[str, str], ...],
 ) -> None:
-    """Copy an object of any size inside the service, with its headers, metadata and tags.
+    """Copy an object of any size inside the service, with its headers, metadata and tags, but not its ACL.
 
     If the second is a bucket or ends with a slash, the name of the first is added; with -r a bucket, or what ends with
     a slash, has none: then what is below it is copied.
 
-    With --meta, the copy has that metadata only.  Between this machine and a bucket: put and get.
+    With --meta, the copy has that metadata only.  Conditions are about the source.  Between this machine and a bucket:
+    put and get.
     """
     if not (source.key or recursive):
         raise click.UsageError(f"{source} is a bucket: use -r to copy all of its objects")
@@ -207,6 +238,7 @@ def cp(
     if recursive and source.bucket == name.bucket and (is_below(name.key, source.key) or not source.key):
         raise click.UsageError(f"{name} is below {source}: that would be copied into itself")
     copied: set[str] = set()
+    changes = headers_of(header, acl, storage_class)
 
     async def act(bucket: Bucket) -> None:
         origin = bucket.client.bucket(source.bucket)
@@ -217,8 +249,10 @@ def cp(
                 key,
                 source_bucket=origin,
                 meta=dict(meta) if meta else None,
+                changes=changes,
                 forbid_overwrite=forbid_overwrite,
                 parallel=parts,
+                **conditions,
             )
             copied.add(key)
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from errno import EAGAIN
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from ..options import parse_size
+from .conditions import condition_options
 from .connection import OBJECT, PAIR, PLACE, Connection, Name, Parsed, make
 from .console import Failure, progress_bar
 from .directories import get_directory, put_directory
 from .running import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from ..oss import Bucket
-    from ..wire.models import ObjectHead
+    from ..wire.callback import Callback
+    from ..wire.models import ObjectHead, PutObjectResult
 
     Opened = AbstractAsyncContextManager[tuple[ObjectHead, AsyncIterator[bytes]]]
 
 _MIB = 1 << 20
 _PIECE = 256 * 1024
-_ACLS = click.Choice(("default", "private", "public-read", "public-read-write"))
-_STORAGE = click.Choice(("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"))
 _SIZE = Parsed("size", parse_size)
 
 parallel_option = click.option(
@@ -58,6 +59,34 @@ header_option = click.option(
     metavar="NAME=VALUE",
     help="A header, such as Cache-Control=no-cache.  Can be repeated.",
 )
+ACLS = click.Choice(("default", "private", "public-read", "public-read-write"))
+_STORAGE = click.Choice(("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"))
+acl_option = click.option("--acl", type=ACLS, help="Who else may read or write it.")
+storage_option = click.option("--storage-class", type=_STORAGE, help="Its storage class.")
+
+
+def headers_of(header: Iterable[tuple[str, str]], acl: str | None, storage_class: str | None) -> dict[str, str]:
+    """Return the headers that --header, --acl and --storage-class ask for."""
+    headers = dict(header)
+    if acl:
+        headers["x-oss-object-acl"] = acl
+    if storage_class:
+        headers["x-oss-storage-class"] = storage_class
+    return headers
+
+
+def _callback(text: str) -> Callback:
+    from ..wire.callback import Callback
+    from ..wire.plain import from_plain
+
+    try:
+        said = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise ValueError(f"no JSON: {exc}") from None
+    callback = from_plain(Callback, said)
+    # So that what is not possible is said before anything is sent.
+    callback.headers()
+    return callback
 
 
 def destination(target: str | None, key: str) -> Path | None:
@@ -162,6 +191,7 @@ async def _download(
     part_size: int,
     parallel: int,
     checkpoint: Path | None,
+    if_match: str | None,
     version_id: str | None,
 ) -> None:
     """Write *key* to the file at *path* in parts; see `Bucket.download_file`."""
@@ -173,6 +203,7 @@ async def _download(
             parallel=parallel,
             progress=progress,
             checkpoint=checkpoint,
+            if_match=if_match,
             version_id=version_id,
         )
 
@@ -183,6 +214,7 @@ async def _download(
     "ossmount object put big.iso oss://my-bucket/big.iso --parallel 8 --checkpoint big.checkpoint",
     "tar c . | ossmount object put - oss://my-bucket/backup.tar",
     "ossmount object put -r photos oss://my-bucket/",
+    'ossmount object put photo.jpg oss://my-bucket/ --callback \'{"url": "https://example.com/new", "body": "key=${object}"}\'',
 )
 @click.argument("file", metavar="FILE|-")
 @click.argument("target", metavar="OBJECT", type=PLACE)
@@ -192,8 +224,14 @@ async def _download(
 @_checkpoint
 @forbid_option
 @click.option("--content-type", metavar="TYPE", help="MIME type.  [default: by the name]")
-@click.option("--acl", type=_ACLS, help="Who else may read or write it.")
-@click.option("--storage-class", type=_STORAGE, help="Its storage class.")
+@acl_option
+@storage_option
+@click.option(
+    "--callback",
+    type=Parsed("callback", _callback),
+    metavar="JSON|FILE",
+    help="Whom the service shall tell: url, body and, if need be, host, body_type, variables.",
+)
 @meta_option
 @header_option
 def put(
@@ -208,6 +246,7 @@ def put(
     content_type: str | None,
     acl: str | None,
     storage_class: str | None,
+    callback: Callback | None,
     meta: tuple[tuple[str, str], ...],
     header: tuple[tuple[str, str], ...],
 ) -> None:
@@ -215,16 +254,12 @@ def put(
 
     If OBJECT is a bucket or ends with a slash, the file's name is added; with -r that of the directory, unless it is
     written with a slash at its end.  An upload that fails leaves no parts behind, unless there is a checkpoint to go
-    on from.
+    on from.  With --callback, what the application answered is printed.
     """
-    headers = dict(header)
-    if acl:
-        headers["x-oss-object-acl"] = acl
-    if storage_class:
-        headers["x-oss-storage-class"] = storage_class
+    headers = headers_of(header, acl, storage_class)
     if recursive:
-        if checkpoint or content_type:
-            raise click.UsageError("--checkpoint and --content-type are of one file, not of a directory")
+        if checkpoint or content_type or callback:
+            raise click.UsageError("--checkpoint, --content-type and --callback are of one file, not of a directory")
         put_directory(
             connection,
             file,
@@ -243,11 +278,11 @@ def put(
         raise click.UsageError("what is no file cannot be read again: no --checkpoint")
     name = target.below("" if is_stream else Path(file).name)
 
-    async def act(bucket: Bucket) -> None:
+    async def act(bucket: Bucket) -> PutObjectResult:
         with progress_bar(str(name)) as progress:
             if is_stream:
                 with _reading(file) as source:
-                    await bucket.upload_stream(
+                    return await bucket.upload_stream(
                         name.key,
                         _Stream(source),
                         part_size=part_size or 8 * _MIB,
@@ -257,9 +292,9 @@ def put(
                         meta=dict(meta),
                         content_type=content_type,
                         forbid_overwrite=forbid_overwrite,
+                        callback=callback,
                     )
-                return
-            await bucket.upload_file(
+            return await bucket.upload_file(
                 name.key,
                 Path(file),
                 part_size=part_size,
@@ -270,9 +305,12 @@ def put(
                 meta=dict(meta),
                 content_type=content_type,
                 forbid_overwrite=forbid_overwrite,
+                callback=callback,
             )
 
-    connection.with_bucket(name.bucket, act)
+    result = connection.with_bucket(name.bucket, act)
+    if callback is not None:
+        click.echo(one_line(result.callback.decode(errors="replace")))
 
 
 @make(
@@ -356,6 +394,7 @@ def _range(text: str) -> tuple[int | None, int | None]:
 @version_option
 @click.option("--range", "span", type=Parsed("range", _range), metavar="FIRST-LAST", help="Only these bytes.")
 @click.option("--process", metavar="PROCESS", help="As the service processes it, such as image/resize,w_200.")
+@condition_options
 def get(
     connection: Connection,
     name: Name,
@@ -367,13 +406,14 @@ def get(
     version_id: str | None,
     span: tuple[int | None, int | None] | None,
     process: str | None,
+    conditions: dict[str, Any],
 ) -> None:
     """Write an object to FILE, which appears when it is complete, or to standard output.
 
     With -r the last part of OBJECT is the name of a directory in FILE, unless it ends with a slash or is a bucket.
     """
     if recursive:
-        if checkpoint or version_id or span or process or file == "-":
+        if checkpoint or version_id or span or process or conditions or file == "-":
             raise click.UsageError("-r gets whole objects, to a directory: no --checkpoint, --version-id, --range ...")
         get_directory(connection, name, Path(file or "."), parallel=parallel, part_size=part_size)
         return
@@ -386,6 +426,9 @@ def get(
 
     async def act(bucket: Bucket) -> None:
         if path is not None and in_parts:
+            etag = conditions.get("if_match")
+            if conditions.keys() - {"if_match"}:
+                etag = (await bucket.head_object(name.key, version_id=version_id, **conditions)).etag
             await _download(
                 bucket,
                 name.key,
@@ -393,11 +436,14 @@ def get(
                 part_size=part_size or 8 * _MIB,
                 parallel=parallel,
                 checkpoint=checkpoint,
+                if_match=etag,
                 version_id=version_id,
             )
             return
         start, stop = span or (None, None)
-        opened = bucket.open_object(name.key, start=start, stop=stop, version_id=version_id, process=process)
+        opened = bucket.open_object(
+            name.key, start=start, stop=stop, version_id=version_id, process=process, **conditions
+        )
         await save(opened, path, str(name))
 
     connection.with_bucket(name.bucket, act)

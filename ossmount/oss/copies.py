@@ -35,6 +35,7 @@ class Copies(Uploads):
         source_bucket: Copies | None = None,
         headers: Mapping[str, str] | None = None,
         meta: Mapping[str, str] | None = None,
+        changes: Mapping[str, str] | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
         if_modified_since: float | None = None,
@@ -45,8 +46,9 @@ class Copies(Uploads):
     ) -> CopyObjectResult:
         """Copy *source_key*, of any size, of this bucket or of *source_bucket*, to *key*.
 
-        *headers* and *meta* replace the source's, each as a whole; what is None is the source's.  A symlink becomes
-        a symlink.  The ACL is not copied, as CopyObject does not.
+        *headers* and *meta* replace the source's, each as a whole; what is None is the source's.  *changes* are
+        single headers that shall be otherwise.  A symlink becomes a symlink.  The ACL is not copied, as CopyObject
+        does not.
 
         Raises:
             OutOfLimits: OSS would refuse an argument.
@@ -56,7 +58,8 @@ class Copies(Uploads):
         """
         check_number("parallel", parallel, 1, MAX_PARALLEL)
         check_part_size(part_size)
-        _check_target(self, key, headers, meta)
+        changes = {name.lower(): text for name, text in (changes or {}).items()}
+        _check_target(self, key, {**(headers or {}), **changes}, meta)
         origin = source_bucket or self
         head = await origin.head_object(
             source_key,
@@ -65,7 +68,8 @@ class Copies(Uploads):
             if_modified_since=if_modified_since,
             if_unmodified_since=if_unmodified_since,
         )
-        fields = dict(metadata.carried(head.headers)) if headers is None else dict(headers)
+        carried = metadata.carried(head.headers) if headers is None else headers
+        fields = {name.lower(): text for name, text in carried.items()} | changes
         if "x-oss-tagging" not in fields and head.tagging_count:
             fields["x-oss-tagging"] = urlencode(await origin.get_object_tagging(source_key), quote_via=quote)
             fields["x-oss-tagging-directive"] = "Replace"

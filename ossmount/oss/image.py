@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from ..wire import images
 from ..wire.errors import BadRequest, BrokenResponse
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from .credentials import CredentialsProvider
 
 Grammar = Literal["old", "new"]
+
+
+class Conditions(TypedDict, total=False):
+    """What the picture must be, by ETag or time of last change (seconds since the epoch); see `Bucket.get_object`."""
+
+    if_match: str
+    if_none_match: str
+    if_modified_since: float
+    if_unmodified_since: float
 
 
 class ImageClient:
@@ -99,35 +108,24 @@ class ImageClient:
         return key, joined(steps)
 
     async def get(
-        self,
-        name: str,
-        *,
-        process: str = "",
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-        if_modified_since: float | None = None,
-        if_unmodified_since: float | None = None,
+        self, name: str, *, process: str = "", **conditions: Unpack[Conditions]
     ) -> tuple[ObjectHead, bytes | memoryview]:
         """Return the picture *name* with its operators, or processed by *process*.
 
         Raises:
             NoSuchKey: there is none.
+            NotModified, PreconditionFailed: the picture is not as the conditions want it.
             BadRequest, InvalidArgument, ImageTooLarge: it cannot be processed so.
             NoSuchStyle: there is no such style.
         """
         key, process_ = self._resolve(name, process)
-        return await self.bucket.get_object(
-            key,
-            process=process_,
-            if_match=if_match,
-            if_none_match=if_none_match,
-            if_modified_since=if_modified_since,
-            if_unmodified_since=if_unmodified_since,
-        )
+        return await self.bucket.get_object(key, process=process_, **conditions)
 
-    async def get_file(self, name: str, path: Path, *, process: str = "") -> ObjectHead:
-        """Write the picture *name* to the file at *path*."""
-        head, content = await self.get(name, process=process)
+    async def get_file(
+        self, name: str, path: Path, *, process: str = "", **conditions: Unpack[Conditions]
+    ) -> ObjectHead:
+        """Write the picture *name* to the file at *path*; see `get`."""
+        head, content = await self.get(name, process=process, **conditions)
         temporary = path.with_name(f"{path.name}.part")
         try:
             temporary.write_bytes(content)
@@ -138,11 +136,11 @@ class ImageClient:
 
     @asynccontextmanager
     async def open_image(
-        self, name: str, *, process: str = ""
+        self, name: str, *, process: str = "", **conditions: Unpack[Conditions]
     ) -> AsyncIterator[tuple[ObjectHead, AsyncIterator[bytes]]]:
         """Open the picture *name* and give its head and its bytes in pieces; see `get`."""
         key, process_ = self._resolve(name, process)
-        async with self.bucket.open_object(key, process=process_) as opened:
+        async with self.bucket.open_object(key, process=process_, **conditions) as opened:
             yield opened
 
     async def get_exif(self, name: str) -> dict[str, int | float | str]:

@@ -375,19 +375,25 @@ class Objects:
         response: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         version_id: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        callback: Callback | None = None,
         signature: Version | None = None,
     ) -> str:
         """Return a URL with which anybody can do *method* to *key* until *expires* seconds from now.
 
         *process* is done to a picture, *response* are headers that shall be otherwise in the answer, *headers* those
-        that will be sent with the URL.  *signature* is the client's own if it is not given.
+        that will be sent with the URL.  *parameters* are what else the URL shall ask for, such as ``uploadId`` and
+        ``partNumber``, or ``x-oss-traffic-limit`` (bits a second); the service makes *callback* when the URL was used
+        to put an object.  *signature* is the client's own if it is not given.
 
         Raises:
             ValueError: *expires* is not possible, with version 4 over seven days.
-            OutOfLimits: a header of *response* cannot be set.
+            OutOfLimits: a header of *response* cannot be set, or *callback* is not possible.
             CredentialsError: there is nothing to sign with.
         """
-        query = objects.response_overrides(response)
+        query = {**objects.response_overrides(response), **(parameters or {})}
+        for name, value in (callback.headers() if callback else {}).items():
+            query[name.removeprefix("x-oss-")] = value
         if process:
             query["x-oss-process"] = process
         if version_id:

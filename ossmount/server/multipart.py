@@ -130,7 +130,7 @@ def complete_multipart_upload(service: Service, request: Request) -> Response | 
         segments=service.store.join(segments),
     )
     record = service.uploads.complete(bucket, upload, record)
-    location = f"http://{request.headers.get('host')}/{request.key}"
+    location = service.url(request, request.key)
     result = CompleteResult(record.etag, crc, version_id=version_of(bucket, record), location=location)
     response = multipart_calls.write_complete_multipart_upload(request, result, encoded=call.encoded)
     return response if callback is None else call_back(service, callback, request, record, response)

@@ -10,7 +10,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from ..wire.errors import AccessDenied, MissingArgument
-from ..wire.message import Request, encode_key
+from ..wire.message import Request
 from ..wire.models import PutObjectResult
 from ..wire.object_calls import read_write
 from ..wire.post_object import check_policy, verify_post_object, write_post_object
@@ -45,8 +45,7 @@ def post_object(service: Service, request: Request, form: Form, body: Incoming) 
     check_overwrite(service, bucket, put.key, call.forbid_overwrite)
     record = service.store.put(bucket, put.key, body, settled(call.properties, bucket))
     result = PutObjectResult(record.etag, record.crc64, version_of(bucket, record))
-    location = f"http://{request.headers.get('host')}/{encode_key(put.key)}"
-    response = write_post_object(result, form, bucket.name, location)
+    response = write_post_object(result, form, bucket.name, service.url(request, put.key))
     return response if callback is None else call_back(service, callback, put, record, response)
 
 

@@ -22,7 +22,7 @@ from ..wire.errors import (
     NoSuchVersion,
 )
 from ..wire.limits import is_bucket_name
-from ..wire.message import Headers
+from ..wire.message import Headers, encode_key
 from ..wire.models import Owner
 from ..wire.properties import argument
 from ..wire.verifying import verify
@@ -121,6 +121,12 @@ class Service:
         if bucket is None:
             raise NoSuchBucket(details={"BucketName": name})
         return bucket
+
+    def url(self, request: Request, key: str) -> str:
+        """Return the URL of *key* of the bucket of *request*, addressed as that is."""
+        host = request.headers.get("host", "")
+        path = encode_key(key if host.startswith(f"{request.bucket}.") else f"{request.bucket}/{key}")
+        return f"http://{host}/{path}"
 
     def object(self, bucket: BucketRecord, key: str, version: str | None = None) -> ObjectRecord:
         """Return the object *key*, its newest version or the one called *version*.

@@ -39,7 +39,7 @@ class Callback:
     body: str
     host: str = ""
     body_type: str = FORM
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     def headers(self) -> dict[str, str]:
         """Return the headers that ask for the callback.

@@ -59,8 +59,10 @@ EXPLANATIONS: dict[str, Explanation] = {
     "BucketNotEmpty": Explanation(
         "The bucket is not empty",
         "Bucket 不为空",
-        "delete its objects and abort its unfinished uploads first: ossmount object rm -r, ossmount object abort --all",
-        "先删除其中的文件，并取消未完成的分片上传：ossmount object rm -r，ossmount object abort --all",
+        "delete its objects, with all versions, and abort its unfinished uploads first: "
+        "ossmount object rm -r --all-versions, ossmount object abort --all",
+        "先删除其中的文件及其所有版本，并取消未完成的分片上传："
+        "ossmount object rm -r --all-versions，ossmount object abort --all",
     ),
     "CallbackFailed": Explanation("The callback failed, the object is stored", "回调失败，文件已上传成功"),
     "CpuLimitExceeded": Explanation(

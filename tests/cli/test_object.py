@@ -14,6 +14,7 @@ from click.testing import Result
 
 from ossmount.server.faults import Fault
 from ossmount.server.threaded import ThreadedServer
+from tests.applications import Application
 
 OSS = Callable[..., Result]
 BIG = bytes(range(256)) * 1200  # 300 KiB
@@ -98,7 +99,9 @@ def test_a_listing_is_short_long_deep_or_json(oss: OSS, put: Callable[..., None]
     assert oss("object", "ls", "oss://bucket/d/").stdout == "d/b\nd/c\n"
     long = oss("object", "ls", "bucket", "-l").stdout.splitlines()
     assert "Standard" in long[0]
-    assert {line.index(key) for line, key in zip(long, ("a", "d/", "line"), strict=True) if key != "a"} == {67}
+    assert {line.index(key) for line, key in zip(long, ("a", "d/", "line"), strict=True) if key != "a"} == {85}
+    assert "0CC175B9C0F1B6A831C399E269772661 " in long[0]
+    assert oss("object", "ls", "bucket", "-r", "--start-after", "d/b").stdout == "d/c\nline\\nbreak\n"
     listed = json.loads(oss("object", "ls", "bucket", "--json").stdout)
     assert [each.get("key", each.get("prefix")) for each in listed] == ["a", "d/", "line\nbreak"]
     assert json.loads(oss("object", "ls", "bucket/nothing", "--json").stdout) == []
@@ -136,6 +139,36 @@ def test_a_copy_keeps_metadata_or_gets_its_own(oss: OSS, put: Callable[..., None
     assert oss("object", "meta", "other/a").stdout == "color=red\n"
     assert oss("object", "meta", "bucket/b").stdout == "color=blue\n"
     assert "FileAlreadyExists" in oss("object", "cp", "bucket/a", "bucket/b", "--forbid-overwrite", status=1).stderr
+
+
+def test_a_copy_keeps_headers_but_those_that_shall_be_otherwise(oss: OSS, put: Callable[..., None]) -> None:
+    put("a")
+    oss("object", "meta", "bucket/a", "--set", "color=red", "--header", "Content-Language=de")
+
+    oss(
+        "object", "cp", "bucket/a", "bucket/b", "--storage-class", "IA", "--acl", "public-read",
+        "--header", "Cache-Control=no-cache",
+    )  # fmt: skip
+
+    head = json.loads(oss("object", "head", "bucket/b", "--json").stdout)
+    assert (head["storage_class"], head["meta"]) == ("IA", {"color": "red"})
+    assert (head["headers"]["cache-control"], head["headers"]["content-language"]) == ("no-cache", "de")
+    assert oss("object", "acl", "bucket/b").stdout == "public-read\n"
+    oss("object", "cp", "bucket/b", "bucket/b", "--storage-class", "Standard")
+    assert json.loads(oss("object", "head", "bucket/b", "--json").stdout)["storage_class"] == "Standard"
+
+
+def test_an_application_is_told_of_what_was_put(oss: OSS, application: Application, tmp_path: Path) -> None:
+    callback = {"url": application.url, "body": "key=${object}&who=${x:who}", "variables": {"x:who": "me"}}
+
+    said = oss("object", "put", "-", "bucket/a", "--callback", json.dumps(callback), stdin=b"1").stdout
+
+    assert json.loads(said) == {"ok": True}
+    assert application.told[0][2] == b"key=a&who=me"
+    (tmp_path / "callback.json").write_text('{"url": "http://127.0.0.1/", "text": "no such field"}')
+    said = oss("object", "put", "-", "bucket/b", "--callback", tmp_path / "callback.json", status=2, stdin=b"").stderr
+    assert "text" in said
+    assert oss("object", "ls", "bucket").stdout == "a\n"
 
 
 @pytest.mark.parametrize(

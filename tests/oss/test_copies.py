@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ossmount.oss import Bucket, Client
+    from tests.applications import Application
 
 HEADERS = {"cache-control": "no-cache", "content-disposition": "attachment", "expires": "1000000"}
 
@@ -136,6 +137,28 @@ async def test_a_presigned_url_may_change_the_answer(bucket: Bucket, signature: 
         await bucket.presign("/k")
     assert "x-oss-process=image%2Fresize%2Cw_1" in await bucket.presign("k", process="image/resize,w_1")
     assert "versionId=v" in await bucket.presign("k", version_id="v")
+
+
+@pytest.mark.parametrize("signature", ["v1", "v4"])
+async def test_a_presigned_url_may_put_a_part_slowly_or_have_an_application_called(
+    bucket: Bucket, application: Application, signature: Any
+) -> None:
+    import httpx
+
+    upload_id = await bucket.initiate_multipart_upload("big")
+    parameters = {"uploadId": upload_id, "partNumber": "1", "x-oss-traffic-limit": "838860800"}
+    part = await bucket.presign("big", method="PUT", parameters=parameters, signature=signature)
+    callback = Callback(url=application.url, body="key=${object}&who=${x:who}", variables={"x:who": "me"})
+    whole = await bucket.presign("k", method="PUT", callback=callback, signature=signature)
+    async with httpx.AsyncClient() as anybody:
+        assert (await anybody.put(part, content=b"part")).status_code == 200
+        assert (await anybody.put(part.replace("838860800", "819200"), content=b"part")).status_code == 403
+        assert (await anybody.put(whole, content=b"1")).json() == {"ok": True}
+
+    assert [each.size for each in (await bucket.list_parts("big", upload_id)).parts] == [4]
+    assert application.told[0][2] == b"key=k&who=me"
+    with pytest.raises(OutOfLimits):
+        await bucket.presign("k", method="PUT", callback=Callback(url="", body="x"))
 
 
 async def test_an_application_is_called(scripted: Any, client_of: Any) -> None:

@@ -9,11 +9,13 @@ import pytest
 from ossmount.oss import ImageClient, StaticCredentials
 from ossmount.oss.image import joined
 from ossmount.wire import images
-from ossmount.wire.errors import BadRequest, BrokenResponse
+from ossmount.wire.errors import BadRequest, BrokenResponse, NotModified, PreconditionFailed
 from ossmount.wire.message import Headers, Request, Response
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ossmount.oss import Bucket
 
 INFO = {"FileSize": 343683, "Format": "jpg", "ImageHeight": 1200, "ImageWidth": 1600, "Orientation": 1}
 
@@ -87,6 +89,20 @@ async def test_a_picture_goes_into_a_file(scripted: Any, client_of: Any, tmp_pat
     await images_.get_file("photo.jpg@!s", tmp_path / "photo")
     assert (tmp_path / "photo").read_bytes() == b"photo.jpg|style/s"
     assert "old" not in repr(images_)
+
+
+async def test_a_picture_is_got_only_if_it_is_as_asked_for(bucket: Bucket, tmp_path: Path) -> None:
+    await bucket.put_object("photo.jpg", b"picture")
+    images_ = ImageClient(bucket)
+    etag = (await bucket.head_object("photo.jpg")).etag
+
+    with pytest.raises(NotModified):
+        await images_.get_file("photo.jpg", tmp_path / "photo", if_none_match=etag)
+    with pytest.raises(PreconditionFailed):
+        async with images_.open_image("photo.jpg", if_match="0" * 32):
+            pass
+    await images_.get_file("photo.jpg", tmp_path / "photo", if_match=etag)
+    assert (tmp_path / "photo").read_bytes() == b"picture"
 
 
 def test_steps_are_joined_where_that_is_possible() -> None:

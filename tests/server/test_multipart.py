@@ -45,6 +45,18 @@ def test_the_parts_named_become_the_object_and_others_go(signed: httpx.Client, u
     assert signed.get("/bucket/big").content == body
 
 
+def test_who_completed_an_upload_is_told_where_the_object_is(signed: httpx.Client) -> None:
+    begun = signed.post("/bucket/a%20b/c?uploads")
+    upload = f"/bucket/a%20b/c?uploadId={ElementTree.fromstring(begun.content).findtext('UploadId')}"
+    etag = part(signed, upload, 1, b"1")
+
+    answer = signed.post(upload, content=document((1, etag)))
+
+    location = ElementTree.fromstring(answer.content).findtext("Location") or ""
+    assert location == f"http://{signed.base_url.netloc.decode()}/bucket/a%20b/c"
+    assert signed.get(location).content == b"1"
+
+
 @pytest.mark.parametrize(
     ("named", "code"),
     [
