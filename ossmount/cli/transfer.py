@@ -214,7 +214,7 @@ async def _download(
     "ossmount object put big.iso oss://my-bucket/big.iso --parallel 8 --checkpoint big.checkpoint",
     "tar c . | ossmount object put - oss://my-bucket/backup.tar",
     "ossmount object put -r photos oss://my-bucket/",
-    'ossmount object put photo.jpg oss://my-bucket/ --callback \'{"url": "https://example.com/new", "body": "key=${object}"}\'',
+    'ossmount object put a.jpg oss://my-bucket/ --callback \'{"url": "https://example.com/new", "body": "${object}"}\'',
 )
 @click.argument("file", metavar="FILE|-")
 @click.argument("target", metavar="OBJECT", type=PLACE)
