@@ -277,8 +277,8 @@ class Config:
 
     def _own_name(self) -> str:
         places = (str(self.embedded),) if self.embedded else self.endpoint
-        # On aliyuncs.com a bucket's name is unique, whichever endpoint leads to it.
-        services = {place.rstrip("/") for place in places if not place.rstrip("/").endswith(".aliyuncs.com")}
+        # On aliyuncs.com a bucket's name is unique, whichever endpoint leads to it: all of them are one service.
+        services = {"" if (name := place.rstrip("/")).endswith(".aliyuncs.com") else name for place in places}
         service = "\n".join(sorted(services))
         identity = f"{service}\n{self.bucket}\n{self.prefix}"
         return f"{self.bucket}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
