@@ -267,7 +267,7 @@ def test_pending_changes_are_found_again_whatever_the_order_of_the_endpoints() -
         "oss-cn-hangzhou-internal.aliyuncs.com", "oss-cn-hangzhou.aliyuncs.com"
     )
     # What is pending for both is not done when one of them has it.
-    assert len({state("oss-cn-hangzhou.aliyuncs.com", "http://a"), state("http://a"), state()}) == 3
+    assert len({state("oss-cn-hangzhou.aliyuncs.com", "http://a"), state("http://a"), compose().state}) == 3
 
 
 def test_who_asks_is_said_in_one_way_and_the_later_source_wins(tmp_path: Path) -> None:
