@@ -138,7 +138,10 @@ class Deadly:
             assert all(each == found for each in others), explain(others[0], found)
             assert found in (self.tree.objects(), self.next.objects()), explain(found, self.tree.objects())
             names = {key.partition("/")[0] for key in found}
-            assert await view.ls() == names
+            # A directory whose marker went before its last file was there when this mount began, and is believed in.
+            view.rooms.beliefs.expire(view.rooms.inodes.root)
+            listed = await view.ls()
+            assert listed == names, f"{sorted(listed)} instead of {sorted(names)}"
             for key, value in found.items():
                 if isinstance(value, str):
                     assert await view.readlink(key) == value
