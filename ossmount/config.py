@@ -51,6 +51,7 @@ __all__ = [
     "parse_mount_options",
     "parse_source",
     "runtime_dir",
+    "state_dir",
 ]
 
 _MIB = 1 << 20
@@ -69,6 +70,14 @@ def _url_expires(value: object) -> float:
     seconds = parse_duration(value)
     if not 1 <= seconds <= _CENTURY:
         raise ValueError("expected at least 1s and at most 36500d")
+    return seconds
+
+
+def _timeout(value: object) -> float:
+    seconds = parse_duration(value)
+    # All attempts of a request together have five minutes.
+    if not 1 <= seconds <= 300:
+        raise ValueError("expected at least 1s and at most 5m")
     return seconds
 
 
@@ -119,6 +128,13 @@ class Config:
     # Who asks.
     access_key_id: str | None = text(
         "ID", "AccessKey ID.", shown="looked for in the environment and files", secret=True
+    )
+    timeout: float = option(
+        _timeout,
+        20.0,
+        "DURATION",
+        "How long the service may be silent, or take to be reached, before a request is tried again.",
+        shown="20s",
     )
     access_key_secret: str | None = text(
         "SECRET",
@@ -436,9 +452,17 @@ def default_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 def runtime_dir(environ: Mapping[str, str] | None = None) -> Path:
     """Where running mounts are registered, for a command that is given only a mountpoint."""
-    environ = os.environ if environ is None else environ
-    named = environ.get(_OPTIONS["runtime_dir"].variable)
-    return parse_path(named) if named else _directories(environ)["runtime_dir"]
+    return _directory("runtime_dir", os.environ if environ is None else environ)
+
+
+def state_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Where mounts keep what is pending, for a command that is given nothing."""
+    return _directory("state_dir", os.environ if environ is None else environ)
+
+
+def _directory(name: str, environ: Mapping[str, str]) -> Path:
+    named = environ.get(_OPTIONS[name].variable)
+    return parse_path(named) if named else _directories(environ)[name]
 
 
 def _home(environ: Mapping[str, str]) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "call",
     "find",
     "forget",
+    "is_served",
     "register",
     "registrations",
     "serve_control",
@@ -208,6 +209,20 @@ def call(
             except (ConnectionError, json.JSONDecodeError):
                 pass
     raise ControlError("the mount ended before it answered")
+
+
+def is_served(path: Path) -> bool:
+    """Return whether a mount listens on *path*."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(1.0)
+        try:
+            with _address(path) as address:
+                connection.connect(address)
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+        return True
 
 
 @contextlib.contextmanager

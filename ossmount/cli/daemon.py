@@ -23,7 +23,7 @@ import click
 
 from ..config import ConfigError
 from ..control import ControlError, Registration, register
-from . import logs
+from . import leftovers, logs
 from .console import Failure
 from .embedded import embedded_server
 
@@ -88,6 +88,8 @@ def launch(config: Config, run: Run | None = None) -> None:
     if (failure := json.loads(news).get("failure")) is not None:
         os.waitpid(child, 0)
         raise Failure(failure)
+    for leftover in _leftovers(config):
+        click.echo(f"ossmount: {leftover}", err=True)
 
 
 def _live(config: Config, writer: int, run: Run | None) -> int:
@@ -138,6 +140,9 @@ def _serve(config: Config, ready: Callable[[], None], run: Run | None) -> None:
         run = run_mount
     with contextlib.ExitStack() as cleanup:
         cleanup.enter_context(_claim(config))
+        leftovers.note_origin(config)
+        for leftover in _leftovers(config):
+            log.warning("%s", leftover)
         cleanup.enter_context(_registered(config))
         if config.foreground:
             stacks = sys.stderr
@@ -147,6 +152,11 @@ def _serve(config: Config, ready: Callable[[], None], run: Run | None) -> None:
         cleanup.callback(faulthandler.unregister, signal.SIGUSR1)
         config = cleanup.enter_context(embedded_server(config))
         trio.run(partial(run, config, ready=ready))
+
+
+def _leftovers(config: Config) -> list[leftovers.Leftover]:
+    """What earlier mounts of the same bucket have left that this one does not see to."""
+    return leftovers.find(config.state.parent, config.bucket, apart_from=config.state)
 
 
 @contextlib.contextmanager

@@ -6,15 +6,18 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
+from ..config import state_dir
 from ..control import ControlError, NotRunning, Registration, find, registrations
 from .admin import runtime_of
 from .console import Failure, amount, span, stdout
+from .leftovers import find as find_leftovers
 
 _PATIENCE = 10.0  # seconds that a mount may take to answer
 _SHOWN = 20  # elements of a list that a person wants to see
@@ -33,10 +36,14 @@ def status(mountpoint: str | None, as_json: bool, runtime: str | None) -> None:
         mounts = [(mount, _ask(mount)) for mount in registrations(directory)]
         if as_json:
             click.echo(json.dumps([_facts(mount, answer) for mount, answer in mounts], indent=2))
-        elif mounts:
+            return
+        if mounts:
             stdout().print(_overview(mounts))
         else:
             click.echo("no ossmount of this user is running")
+        for place in sorted({state_dir(), *(_state_of(mount).parent for mount, _ in mounts)}):
+            for leftover in find_leftovers(place):
+                click.echo(str(leftover))
         return
     try:
         mount = find(directory, mountpoint)
@@ -63,7 +70,14 @@ def _ask(mount: Registration) -> dict[str, Any]:
 
 
 def _facts(mount: Registration, answer: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(mount) | {"uptime": round(max(0.0, time.time() - mount.started), 3)} | dict(answer)
+    own = _state_of(mount)
+    bucket = mount.source.partition(":")[0]
+    left = {"left_behind": [str(each) for each in find_leftovers(own.parent, bucket, apart_from=own)]}
+    return asdict(mount) | {"uptime": round(max(0.0, time.time() - mount.started), 3)} | dict(answer) | left
+
+
+def _state_of(mount: Registration) -> Path:
+    return Path(mount.socket).parent
 
 
 def _overview(mounts: Sequence[tuple[Registration, Mapping[str, Any]]]) -> Table:

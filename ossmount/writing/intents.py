@@ -17,7 +17,7 @@ import json
 import logging
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -307,3 +307,22 @@ class IntentLog:
         return OSError(
             errno.ENOSPC if full else errno.EIO, f"cannot {what} the state database {self.path}: {exc}; {remedy}"
         )
+
+
+def count_left(path: Path) -> int:
+    """Count the changes that the log *path* holds, of a mount that does not run; nothing is changed.
+
+    Raises:
+        FileNotFoundError: there is no such log.
+        OSError: it cannot be read.
+    """
+    path.stat()
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            intents: int = db.execute("SELECT count(*) FROM intents").fetchone()[0]
+            # Those that were open when their mount died have no intent yet.
+            staged = {row[0] for row in db.execute("SELECT id FROM staged WHERE key != ''")}
+            logged = {json.loads(row[0])["staged"] for row in db.execute("SELECT data FROM intents WHERE verb = 'put'")}
+            return intents + len(staged - logged)
+    except (sqlite3.Error, ValueError, LookupError) as exc:
+        raise OSError(errno.EIO, f"cannot read the state database {path}: {exc}") from exc

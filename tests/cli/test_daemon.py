@@ -77,6 +77,16 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def test_who_mounts_is_told_what_is_left_of_a_mount_with_other_endpoints(launched: Program, tmp_path: Path) -> None:
+    staging = tmp_path / "state" / "bucket-0123456789ab" / "staging"
+    staging.mkdir(parents=True)
+    assert launched().stderr == ""
+    (staging / "1.journal").touch()
+    result = launched()
+    assert (result.returncode, "1 change is left of an earlier mount of bucket" in result.stderr) == (0, True)
+    assert "1 change is left" in launched(entry="stay", foreground=True).stderr
+
+
 def test_the_command_returns_when_the_mount_is_live(launched: Program, environ: Mapping[str, str], place: Path) -> None:
     log = place.parent / "a.log"
 
