@@ -124,17 +124,17 @@ class Config:
         "`auto` takes the path for an IP address, localhost or a socket, and the host otherwise.",
     )
     signature: str = choice("v4", ("v1", "v4"), "The version of the request signature.")
-
-    # Who asks.
-    access_key_id: str | None = text(
-        "ID", "AccessKey ID.", shown="looked for in the environment and files", secret=True
-    )
     timeout: float = option(
         _timeout,
         20.0,
         "DURATION",
         "How long the service may be silent, or take to be reached, before a request is tried again.",
         shown="20s",
+    )
+
+    # Who asks.
+    access_key_id: str | None = text(
+        "ID", "AccessKey ID.", shown="looked for in the environment and files", secret=True
     )
     access_key_secret: str | None = text(
         "SECRET",

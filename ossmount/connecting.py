@@ -82,11 +82,23 @@ def credentials_of(config: Config) -> CredentialsProvider:
 
 def client_options_of(config: Config) -> ClientOptions:
     """Return how a client for *config* behaves."""
-    return ClientOptions(signature=config.signature, concurrency=config.parallel)  # type: ignore[arg-type]
+    usual = ClientOptions()
+    return replace(
+        usual,
+        signature=config.signature,  # type: ignore[arg-type]
+        concurrency=config.parallel,
+        timeout=config.timeout,
+        connect_timeout=min(config.timeout, usual.connect_timeout),
+    )
 
 
 def _impatient(options: ClientOptions) -> ClientOptions:
-    return replace(options, retry=RetryPolicy(attempts=2), timeout=_SILENCE, connect_timeout=_CONNECTING)
+    return replace(
+        options,
+        retry=RetryPolicy(attempts=2),
+        timeout=min(_SILENCE, options.timeout),
+        connect_timeout=min(_CONNECTING, options.connect_timeout),
+    )
 
 
 async def ask_any(

@@ -18,6 +18,7 @@ from ossmount.config import (
     parse_source,
     runtime_dir,
 )
+from ossmount.connecting import client_options_of
 
 ENVIRON = {"HOME": "/home/someone", "OSSMOUNT_REGION": "cn-hangzhou"}
 
@@ -151,6 +152,16 @@ def test_a_url_is_good_for_as_long_as_its_signature_allows() -> None:
     for wrong in ("0", "500ms", "9" * 400 + "d", "soon"):
         with pytest.raises(ConfigError, match="option url_expires on the command line: cannot use"):
             compose(url_expires=wrong, signature="v1")
+
+
+def test_patience_with_the_service_has_limits() -> None:
+    usual, patient, hasty = (client_options_of(compose(timeout=said)) for said in ("20s", "2m", "3s"))
+    assert (usual.timeout, patient.timeout, hasty.timeout) == (20.0, 120.0, 3.0)
+    assert hasty.connect_timeout == 3.0
+    assert usual.connect_timeout == patient.connect_timeout
+    for wrong in ("0", "500ms", "6m"):
+        with pytest.raises(ConfigError, match="option timeout on the command line: cannot use"):
+            compose(timeout=wrong)
 
 
 def test_a_service_must_be_named() -> None:

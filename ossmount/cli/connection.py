@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Of the table of options, those that say which service and who asks.
-_SERVICE = ("endpoint", "schedule", "region", "internal", "addressing", "signature", "config")
+_SERVICE = ("endpoint", "schedule", "region", "internal", "addressing", "signature", "timeout", "config")
 _CREDENTIALS = (
     "access_key_id",
     "access_key_secret",
