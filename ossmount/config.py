@@ -128,7 +128,7 @@ class Config:
         _timeout,
         20.0,
         "DURATION",
-        "How long the service may be silent, or take to be reached, before a request is tried again.",
+        "How long the service may be silent before a request is tried again.",
         shown="20s",
     )
 

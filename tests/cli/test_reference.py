@@ -71,5 +71,14 @@ def test_what_a_document_tells_to_type_can_be_typed(line: str) -> None:
     command.make_context(command.name, words, parent=context.parent)
 
 
+def test_each_option_that_the_table_of_options_names_is_one_of_a_command() -> None:
+    table = (ROOT / "docs" / "client.md").read_text().partition("## Options of the entries")[2].partition("\n## ")[0]
+    named = {flag for line in table.splitlines() for flag in re.findall(r"--[a-z][a-z-]*", line.rpartition(" | ")[2])}
+
+    known = {*re.findall(r"--[a-z][a-z-]*", commands_text()), *(row.flag for row in options())}
+    assert named >= {"--callback", "--query", "--if-match", "--start-after", "--timeout"}
+    assert named <= known
+
+
 def _until(words: list[str], *ends: str) -> list[str]:
     return words[: min((words.index(end) for end in ends if end in words), default=len(words))]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,3 +280,16 @@ def test_json_that_cannot_be_read_says_where(said: object, message: str) -> None
 def test_what_xml_cannot_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="XML cannot hold"):
         LOGGING.put("bucket", Logging("bucket", "\x00"))
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
+SHOWN = json.loads(re.findall(r"^```json\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)[0])
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_json_that_the_document_shows_is_what_is_taken_and_given(name: str) -> None:
+    kind: Configuration[Any] = CONFIGURATIONS[name]
+
+    value = kind.from_plain(SHOWN[name])
+
+    assert kind.to_plain(kind.parse_document(kind.document(value))) == SHOWN[name]
