@@ -331,6 +331,8 @@ class Client:
             try:
                 with trio.move_on_after(left):
                     credentials = await self._credentials.get()
+                    if credentials is not None and not credentials.can_be_sent:
+                        raise CredentialsError(f"{self._credentials!r}: an access key is printable ASCII")
                     result = await self._attempt(lease, request, body, credentials, receive)
                     kept = keep_open
                     return result

@@ -125,6 +125,12 @@ class Profile:
                 policy=of("policy", must=False) or None,
             )
 
+        def instance() -> CredentialsProvider:
+            try:
+                return EcsRamRole(of("ram_role_name", must=False))
+            except ValueError as exc:
+                raise CredentialsError(f"{self._path}: the profile {name!r}: {exc}") from None
+
         sts = self._sts_endpoint or usual_endpoint(of("sts_region", must=False))
         session = of("ram_session_name", must=False) or "ossmount"
         try:
@@ -137,9 +143,9 @@ class Profile:
             case "ramrolearn":
                 return assumed(keys())
             case "ecsramrole":
-                return EcsRamRole(of("ram_role_name", must=False))
+                return instance()
             case "ramrolearnwithrolename":
-                return assumed(EcsRamRole(of("ram_role_name", must=False)))
+                return assumed(instance())
             case "chainableramrolearn":
                 return assumed(self._make(of("source_profile"), profiles, seen))
             case "oidc":

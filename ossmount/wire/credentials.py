@@ -21,3 +21,11 @@ class Credentials:
         token = ", security_token='***'" if self.security_token else ""
         expiration = "" if self.expiration is None else f", expiration={self.expiration}"
         return f"Credentials({self.access_key_id!r}, access_key_secret='***'{token}{expiration})"
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether they may be right: those of OSS are printable ASCII, and nothing else could be a header."""
+        return all(
+            text.isascii() and text.isprintable()
+            for text in (self.access_key_id, self.access_key_secret, self.security_token)
+        )

@@ -256,6 +256,15 @@ async def test_without_credentials_nothing_is_sent() -> None:
     assert not service.requests
 
 
+@pytest.mark.parametrize("key", [("ak\n", "sk"), ("ak", "s\ud800"), ("ak", "sk", "tök")])
+async def test_credentials_that_cannot_be_right_are_not_sent(key: tuple[str, ...]) -> None:
+    service = Service()
+    client = Client(ENDPOINT, StaticCredentials(*key), transport=httpx.MockTransport(service))
+    with pytest.raises(CredentialsError, match="printable ASCII"):
+        await client.send(request())
+    assert not service.requests
+
+
 async def test_all_attempts_together_have_a_deadline(autojump_clock: Any) -> None:
     async def hang(_: httpx.Request) -> httpx.Response:
         await trio.sleep_forever()

@@ -108,6 +108,11 @@ async def test_a_file_of_sections_is_read(tmp_path: Path, text: str, credentials
             '{"profiles": [{"name": "default", "mode": "ChainableRamRoleArn", "source_profile": "default"}]}',
             "has itself as its source",
         ),
+        (
+            "a.json",
+            '{"profiles": [{"name": "default", "mode": "EcsRamRole", "ram_role_name": "http://there"}]}',
+            "no URL of a RAM role",
+        ),
         ("a.ini", "secretword", "not a file of profiles"),
         ("a.ini", "[default]\nenable = false\naccess_key_id = a\n", "no mode"),
         ("a.ini", "[default]\ntype = rsa_key_pair\n", "'rsa_key_pair' .* is not supported"),
