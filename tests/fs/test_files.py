@@ -79,3 +79,47 @@ async def test_a_file_is_read_while_one_endpoint_has_its_new_bytes_and_the_other
             assert await view.flush() == {"pending": 0, "failed": []}
             for member in view.rooms.bucket.members:
                 assert (await member.get_object("f"))[1] == changed
+
+
+async def test_what_waits_for_credentials_survives_a_crash_and_then_goes_on_by_itself(
+    world: World, bucket_contents: Any
+) -> None:
+    refused = [
+        Fault(operation=operation, count=None, status=403, code="SecurityTokenExpired")
+        for operation in ("PutObject", "ListObjects", "GetObjectACL", "DeleteObject")
+    ]
+    async with world.mount() as view:
+        await view.mkdir("d")
+        for name in ("d/a", "b", "c"):
+            await view.write(name, b"old")
+        await view.flush()
+        for fault in refused:
+            world.server.faults.add(fault)
+        await view.write("new", b"content")
+        await view.write("b", b"changed")
+        await view.rename("d", "e")
+        await view.unlink("c")
+        with trio.fail_after(20):
+            while view.rooms.executor.statistics().failed < 4:
+                await trio.lowlevel.checkpoint()
+        view.crash()
+    # A mount begins when it can ask at all.
+    world.server.faults.clear()
+    for fault in refused:
+        if fault.operation != "ListObjects":
+            world.server.faults.add(fault)
+    async with world.mount() as view:
+        with trio.fail_after(20):
+            while view.rooms.executor.statistics().failed < 3:
+                await trio.lowlevel.checkpoint()
+            world.server.faults.clear()
+            while view.rooms.executor.live:
+                await trio.lowlevel.checkpoint()
+        assert await view.read("new") == b"content"
+        assert await view.read("b") == b"changed"
+    assert {key: value[0] for key, value in bucket_contents().items()} == {
+        "b": b"changed",
+        "new": b"content",
+        "e/": b"",
+        "e/a": b"old",
+    }
