@@ -91,13 +91,14 @@ def meta(
 )
 @_named
 @click.argument("acl", type=ACLS, required=False)
-def acl(connection: Connection, name: Name, acl: str | None) -> None:
+@version_option
+def acl(connection: Connection, name: Name, acl: str | None, version_id: str | None) -> None:
     """Show who may read and write an object, or set it."""
 
     async def act(bucket: Bucket) -> str | None:
         if acl is None:
-            return await bucket.get_object_acl(name.key)
-        await bucket.put_object_acl(name.key, acl)
+            return await bucket.get_object_acl(name.key, version_id=version_id)
+        await bucket.put_object_acl(name.key, acl, version_id=version_id)
         return None
 
     said = connection.with_bucket(name.bucket, act)
@@ -114,6 +115,7 @@ def acl(connection: Connection, name: Name, acl: str | None) -> None:
 @_set
 @_remove
 @_clear
+@version_option
 @_as_json
 def tag(
     connection: Connection,
@@ -121,19 +123,20 @@ def tag(
     changed: tuple[tuple[str, str], ...],
     remove: tuple[str, ...],
     clear: bool,
+    version_id: str | None,
     as_json: bool,
 ) -> None:
     """Show or change the tags of an object, of which there are up to 10; what is not named stays."""
 
     async def act(bucket: Bucket) -> dict[str, str]:
-        found = {} if clear else await bucket.get_object_tagging(name.key)
+        found = {} if clear else await bucket.get_object_tagging(name.key, version_id=version_id)
         if not (changed or remove or clear):
             return found
         wanted = {each: value for each, value in found.items() if each not in remove} | dict(changed)
         if wanted:
-            await bucket.put_object_tagging(name.key, wanted)
+            await bucket.put_object_tagging(name.key, wanted, version_id=version_id)
         else:
-            await bucket.delete_object_tagging(name.key)
+            await bucket.delete_object_tagging(name.key, version_id=version_id)
         return wanted
 
     _print_pairs(connection.with_bucket(name.bucket, act), as_json=as_json)

@@ -193,6 +193,7 @@ async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
     "ossmount object cp oss://my-bucket/a oss://my-bucket/b",
     "ossmount object cp oss://my-bucket/a oss://other-bucket/ --meta color=red",
     "ossmount object cp oss://my-bucket/a oss://my-bucket/a --storage-class IA",
+    "ossmount object cp oss://my-bucket/a oss://my-bucket/a --version-id CAEQ...",
     "ossmount object cp -r oss://my-bucket/photos oss://other-bucket/backup/",
 )
 @click.argument("source", metavar="OBJECT", type=PLACE)
@@ -200,6 +201,7 @@ async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
 @click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well.")
 @parallel_option
 @forbid_option
+@version_option
 @condition_options
 @acl_option
 @storage_option
@@ -212,6 +214,7 @@ def cp(
     recursive: bool,
     parallel: int,
     forbid_overwrite: bool,
+    version_id: str | None,
     conditions: dict[str, Any],
     acl: str | None,
     storage_class: str | None,
@@ -228,6 +231,8 @@ def cp(
     """
     if not (source.key or recursive):
         raise click.UsageError(f"{source} is a bucket: use -r to copy all of its objects")
+    if recursive and (version_id or conditions):
+        raise click.UsageError("--version-id and --if-match and its kin are about one object")
     whole = not source.key or source.key.endswith("/")
     if not recursive:
         name = target.below(PurePosixPath(source.key).name)
@@ -252,6 +257,7 @@ def cp(
                 changes=changes,
                 forbid_overwrite=forbid_overwrite,
                 parallel=parts,
+                source_version_id=version_id,
                 **conditions,
             )
             copied.add(key)

@@ -21,7 +21,7 @@ from .multipart import Uploads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..wire.models import ObjectHead
+    from ..wire.models import SymlinkResult
 
 
 class Copies(Uploads):
@@ -43,8 +43,9 @@ class Copies(Uploads):
         forbid_overwrite: bool = False,
         part_size: int = copying.PART,
         parallel: int = 8,
+        source_version_id: str | None = None,
     ) -> CopyObjectResult:
-        """Copy *source_key*, of any size, of this bucket or of *source_bucket*, to *key*.
+        """Copy *source_key*, or a version of it, of any size, of this bucket or of *source_bucket*, to *key*.
 
         *headers* and *meta* replace the source's, each as a whole; what is None is the source's.  *changes* are
         single headers that shall be otherwise.  A symlink becomes a symlink.  The ACL is not copied, as CopyObject
@@ -63,6 +64,7 @@ class Copies(Uploads):
         origin = source_bucket or self
         head = await origin.head_object(
             source_key,
+            version_id=source_version_id,
             if_match=if_match,
             if_none_match=if_none_match,
             if_modified_since=if_modified_since,
@@ -71,11 +73,13 @@ class Copies(Uploads):
         carried = metadata.carried(head.headers) if headers is None else headers
         fields = {name.lower(): text for name, text in carried.items()} | changes
         if "x-oss-tagging" not in fields and head.tagging_count:
-            fields["x-oss-tagging"] = urlencode(await origin.get_object_tagging(source_key), quote_via=quote)
+            tags = await origin.get_object_tagging(source_key, version_id=source_version_id)
+            fields["x-oss-tagging"] = urlencode(tags, quote_via=quote)
             fields["x-oss-tagging-directive"] = "Replace"
         wanted = head.meta if meta is None else meta
         if head.type == "Symlink":
-            return await _copy_symlink(self, key, origin, head, fields, wanted, forbid_overwrite=forbid_overwrite)
+            link = await origin.get_symlink(source_key, version_id=source_version_id)
+            return await _copy_symlink(self, key, link, fields, wanted, forbid_overwrite=forbid_overwrite)
         return await copying.copy(
             self,
             key,
@@ -83,6 +87,7 @@ class Copies(Uploads):
             headers=fields,
             meta=wanted,
             source_bucket=origin.name,
+            source_version_id=source_version_id,
             forbid_overwrite=forbid_overwrite,
             part_size=part_size,
             parallel=parallel,
@@ -108,7 +113,7 @@ class Copies(Uploads):
             if acl != "default":
                 fields["x-oss-object-acl"] = acl
         if head.type == "Symlink":
-            return await _copy_symlink(self, key, self, head, fields, meta or {})
+            return await _copy_symlink(self, key, await self.get_symlink(key), fields, meta or {})
         # Onto itself any size goes at once.
         return await copying.copy(self, key, head.source, headers=fields, meta=meta or {}, large=head.size)
 
@@ -133,14 +138,12 @@ async def _acl_of(bucket: Uploads, key: str) -> str:
 async def _copy_symlink(
     bucket: Uploads,
     key: str,
-    origin: Uploads,
-    head: ObjectHead,
+    link: SymlinkResult,
     headers: Mapping[str, str],
     meta: Mapping[str, str],
     *,
     forbid_overwrite: bool = False,
 ) -> CopyObjectResult:
-    link = await origin.get_symlink(head.key)
     fields = {name: text for name, text in headers.items() if name != "x-oss-tagging-directive"}
     result = await bucket.put_symlink(key, link.target, headers=fields, meta=meta, forbid_overwrite=forbid_overwrite)
     return CopyObjectResult(result.etag, result.last_modified, result.crc64, result.version_id, result.request_id)

@@ -40,12 +40,13 @@ async def copy(
     headers: Mapping[str, str],
     meta: Mapping[str, str],
     source_bucket: str | None = None,
+    source_version_id: str | None = None,
     forbid_overwrite: bool = False,
     large: int = LARGE,
     part_size: int = PART,
     parallel: int = 8,
 ) -> CopyObjectResult:
-    """Copy *source* to *key*, which gets *headers* and *meta* and nothing else.
+    """Copy *source*, or its version *source_version_id*, to *key*, which gets *headers* and *meta* and nothing else.
 
     Above *large* bytes it is copied in parts of *part_size* or more bytes, *parallel* at once.  A symlink cannot be
     copied in parts and always goes in one request.
@@ -65,6 +66,7 @@ async def copy(
                 meta=meta,
                 if_match=source.etag,
                 forbid_overwrite=forbid_overwrite,
+                source_version_id=source_version_id,
             )
         except (EntityTooLarge, InvalidArgument) as exc:
             if source.size <= part_size:
@@ -75,7 +77,14 @@ async def copy(
     )
     try:
         parts = await _copy_parts(
-            bucket, key, upload_id, source, source_bucket, max(part_size, -(-source.size // _MAX_PARTS)), parallel
+            bucket,
+            key,
+            upload_id,
+            source,
+            source_bucket,
+            source_version_id,
+            max(part_size, -(-source.size // _MAX_PARTS)),
+            parallel,
         )
         result = await bucket.complete_multipart_upload(
             key, upload_id, parts, crc64=source.crc64, headers=headers, forbid_overwrite=forbid_overwrite
@@ -92,6 +101,7 @@ async def _copy_parts(
     upload_id: str,
     source: Source,
     source_bucket: str | None,
+    source_version_id: str | None,
     part_size: int,
     parallel: int,
 ) -> list[PartResult]:
@@ -112,6 +122,7 @@ async def _copy_parts(
                     stop=stop,
                     if_match=source.etag,
                     source_bucket=source_bucket,
+                    source_version_id=source_version_id,
                 )
             except OSSError as exc:
                 # Raised below: out of the nursery it would come in a group.

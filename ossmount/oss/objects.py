@@ -327,25 +327,27 @@ class Objects:
         request = objects.get_symlink(self.name, key, version_id=version_id)
         return await self.client.call(request, objects.parse_get_symlink)
 
-    async def put_object_acl(self, key: str, acl: str) -> None:
-        """Set the ACL of *key*: ``default``, ``private``, ``public-read`` or ``public-read-write``."""
-        await self.client.send(tagging.put_object_acl(self.name, key, acl))
+    async def put_object_acl(self, key: str, acl: str, *, version_id: str | None = None) -> None:
+        """Set the ACL of *key*, or a version: ``default``, ``private``, ``public-read`` or ``public-read-write``."""
+        await self.client.send(tagging.put_object_acl(self.name, key, acl, version_id=version_id))
 
-    async def get_object_acl(self, key: str) -> str:
-        """Return the ACL of *key*."""
-        return (await self.client.call(tagging.get_object_acl(self.name, key), tagging.parse_get_acl)).grant
+    async def get_object_acl(self, key: str, *, version_id: str | None = None) -> str:
+        """Return the ACL of *key*, or of one version of it."""
+        request = tagging.get_object_acl(self.name, key, version_id=version_id)
+        return (await self.client.call(request, tagging.parse_get_acl)).grant
 
-    async def put_object_tagging(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags of *key*."""
-        await self.client.send(tagging.put_object_tagging(self.name, key, tags))
+    async def put_object_tagging(self, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> None:
+        """Replace the tags of *key*, or of one version of it."""
+        await self.client.send(tagging.put_object_tagging(self.name, key, tags, version_id=version_id))
 
-    async def get_object_tagging(self, key: str) -> dict[str, str]:
-        """Return the tags of *key*."""
-        return await self.client.call(tagging.get_object_tagging(self.name, key), tagging.parse_get_object_tagging)
+    async def get_object_tagging(self, key: str, *, version_id: str | None = None) -> dict[str, str]:
+        """Return the tags of *key*, or of one version of it."""
+        request = tagging.get_object_tagging(self.name, key, version_id=version_id)
+        return await self.client.call(request, tagging.parse_get_object_tagging)
 
-    async def delete_object_tagging(self, key: str) -> None:
-        """Remove all tags of *key*."""
-        await self.client.send(tagging.delete_object_tagging(self.name, key))
+    async def delete_object_tagging(self, key: str, *, version_id: str | None = None) -> None:
+        """Remove all tags of *key*, or of one version of it."""
+        await self.client.send(tagging.delete_object_tagging(self.name, key, version_id=version_id))
 
     async def restore_object(self, key: str, *, days: int = 1, tier: str = "", version_id: str | None = None) -> bool:
         """Make the archived *key* readable for *days*; return whether it is already, else it will be.

@@ -49,6 +49,7 @@ METADATA = f"http://{METADATA_HOST}/latest"
 TOKEN_TTL = "x-aliyun-ecs-metadata-token-ttl-seconds"  # noqa: S105 - the name of a header
 TOKEN = "x-aliyun-ecs-metadata-token"  # noqa: S105
 
+_ROLE_ARN = re.compile(r"acs:ram::\d+:role/\S+", re.ASCII)
 _SESSION = re.compile(r"[A-Za-z0-9.@_-]{2,64}", re.ASCII)
 _MAX_SKEW = 900
 
@@ -124,8 +125,8 @@ def assume_role_with_oidc(
 def _parameters(
     action: str, role_arn: str, session_name: str, duration: int, policy: str | Mapping[str, Any] | None
 ) -> dict[str, str]:
-    if not role_arn:
-        raise OutOfLimits("the ARN of a role has at least 1 character, such as acs:ram::123456789012****:role/reader")
+    if not _ROLE_ARN.fullmatch(role_arn):
+        raise OutOfLimits(f"the ARN of a role is such as acs:ram::1234567890123456:role/reader, not {role_arn[:80]!r}")
     if not _SESSION.fullmatch(session_name):
         raise OutOfLimits(f"a session name has 2 to 64 of A-Z, a-z, 0-9, '.', '@', '-' and '_': {session_name!r}")
     if not MIN_DURATION <= duration <= MAX_DURATION:

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def put_object_acl(bucket: str, key: str, acl: str) -> Request:
+def _query(name: str, version_id: str | None) -> dict[str, str | None]:
+    return {name: None, "versionId": version_id} if version_id else {name: None}
+
+
+def put_object_acl(bucket: str, key: str, acl: str, *, version_id: str | None = None) -> Request:
     """Set the ACL of *key*: ``default``, ``private``, ``public-read`` or ``public-read-write``."""
     headers = Headers({"x-oss-object-acl": acl})
-    return Request("PUT", bucket, key, {"acl": None}, headers, operation="PutObjectACL")
+    return Request("PUT", bucket, key, _query("acl", version_id), headers, operation="PutObjectACL")
 
 
-def get_object_acl(bucket: str, key: str) -> Request:
+def get_object_acl(bucket: str, key: str, *, version_id: str | None = None) -> Request:
     """Ask for the ACL of *key*."""
-    return Request("GET", bucket, key, {"acl": None}, operation="GetObjectACL")
+    return Request("GET", bucket, key, _query("acl", version_id), operation="GetObjectACL")
 
 
 def parse_get_acl(response: Response) -> AccessControl:
@@ -36,7 +40,7 @@ def parse_get_acl(response: Response) -> AccessControl:
     return AccessControl(grant, Owner(root.findtext("Owner/ID") or "", root.findtext("Owner/DisplayName") or ""))
 
 
-def put_object_tagging(bucket: str, key: str, tags: Mapping[str, str]) -> Request:
+def put_object_tagging(bucket: str, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> Request:
     """Replace the tags of *key*.
 
     Raises:
@@ -46,12 +50,12 @@ def put_object_tagging(bucket: str, key: str, tags: Mapping[str, str]) -> Reques
     elements = [xml.wrap("Tag", [xml.tag("Key", name), xml.tag("Value", value)]) for name, value in tags.items()]
     body = xml.document("Tagging", [xml.wrap("TagSet", elements)])
     headers = Headers({"content-type": "application/xml"})
-    return Request("PUT", bucket, key, {"tagging": None}, headers, body, operation="PutObjectTagging")
+    return Request("PUT", bucket, key, _query("tagging", version_id), headers, body, operation="PutObjectTagging")
 
 
-def get_object_tagging(bucket: str, key: str) -> Request:
+def get_object_tagging(bucket: str, key: str, *, version_id: str | None = None) -> Request:
     """Ask for the tags of *key*."""
-    return Request("GET", bucket, key, {"tagging": None}, operation="GetObjectTagging")
+    return Request("GET", bucket, key, _query("tagging", version_id), operation="GetObjectTagging")
 
 
 def parse_get_object_tagging(response: Response) -> dict[str, str]:
@@ -60,6 +64,6 @@ def parse_get_object_tagging(response: Response) -> dict[str, str]:
     return {xml.text_of(tag, "Key"): xml.text_of(tag, "Value") for tag in root.iterfind("TagSet/Tag")}
 
 
-def delete_object_tagging(bucket: str, key: str) -> Request:
+def delete_object_tagging(bucket: str, key: str, *, version_id: str | None = None) -> Request:
     """Remove all tags of *key*."""
-    return Request("DELETE", bucket, key, {"tagging": None}, operation="DeleteObjectTagging")
+    return Request("DELETE", bucket, key, _query("tagging", version_id), operation="DeleteObjectTagging")

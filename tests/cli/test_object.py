@@ -208,12 +208,20 @@ def test_versions_are_kept_listed_got_and_removed(oss: OSS) -> None:
     first = json.loads(oss("object", "ls", "bucket", "--versions", "--json").stdout)[-1]
     assert (first["key"], first["size"], first["is_delete_marker"]) == ("a", 1, False)
     assert oss("object", "get", "bucket/a", "--version-id", first["version_id"]).stdout == "1"
+    oss("object", "cp", "bucket/a", "bucket/a", "--version-id", first["version_id"])
+    assert oss("object", "get", "bucket/a").stdout == "1"
+    oss("object", "tag", "bucket/a", "--set", "age=old", "--version-id", first["version_id"])
+    assert oss("object", "tag", "bucket/a", "--version-id", first["version_id"]).stdout == "age=old\n"
+    assert oss("object", "tag", "bucket/a").stdout == ""
+    oss("object", "acl", "bucket/a", "public-read", "--version-id", first["version_id"])
+    assert oss("object", "acl", "bucket/a").stdout == "default\n"
+    assert "one object" in oss("object", "cp", "-r", "bucket/a", "bucket/b", "--version-id", "x", status=2).stderr
     oss("object", "rm", "bucket/a", "--version-id", first["version_id"])
     gone = oss("object", "get", "bucket/a", "--version-id", first["version_id"], status=1).stderr
     assert "Remedy: see: ossmount object ls --versions" in gone
     assert len(oss("object", "ls", "bucket", "--versions", "--limit", "2", "-l").stdout.splitlines()) == 2
     assert "BucketNotEmpty" in oss("bucket", "rm", "bucket", status=1).stderr
-    assert "2 versions" in oss("object", "rm", "-rf", "--all-versions", "bucket").stderr
+    assert "3 versions" in oss("object", "rm", "-rf", "--all-versions", "bucket").stderr
     oss("bucket", "rm", "bucket")
 
 

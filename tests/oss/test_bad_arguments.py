@@ -223,7 +223,7 @@ OF_THE_REST: list[tuple[Call, str]] = [
     (lambda b: b.delete_style("s" * 65), "a style has 1 to"),
 ]
 OF_STS: list[tuple[Callable[[STS], Awaitable[object]], str]] = [
-    (lambda s: s.assume_role(""), "at least 1 character"),
+    (lambda s: s.assume_role(""), "such as acs:ram::"),
     (lambda s: s.assume_role(ARN, duration=899), "900 to 43200"),
     (lambda s: s.assume_role(ARN, duration=43_201), "900 to 43200"),
     (lambda s: s.assume_role(ARN, "a"), "2 to 64"),

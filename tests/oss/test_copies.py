@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ossmount.oss import Callback
+from ossmount.oss import Callback, copying
 from ossmount.wire.callback import read_callback
 from ossmount.wire.checksums import crc64
 from ossmount.wire.errors import CallbackFailed, NoSuchKey, NotModified, OutOfLimits, PreconditionFailed
@@ -71,6 +71,28 @@ async def test_a_symlink_is_copied_as_one(bucket: Bucket) -> None:
     await bucket.put_object_meta("link", {"c": "d"})
     link = await bucket.get_symlink("link")
     assert (link.target, link.meta) == ("k", {"c": "d"})
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_an_older_version_is_copied_with_what_it_had(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(copying.copy, "__kwdefaults__", {**copying.copy.__kwdefaults__, "large": 0})
+    await bucket.put_bucket_versioning("Enabled")
+    old = (await bucket.put_object("k", b"old" * 40_000, meta={"a": "old"})).version_id
+    await bucket.put_object_tagging("k", {"age": "old"})
+    await bucket.put_object("k", b"new", meta={"a": "new"})
+
+    await bucket.copy("k", "k", source_version_id=old, part_size=100 * 1024)
+
+    head, body = await bucket.get_object("k")
+    assert (bytes(body), head.meta) == (b"old" * 40_000, {"a": "old"})
+    assert await bucket.get_object_tagging("k") == {"age": "old"}
+    assert head.type == ("Multipart" if large else "Normal")
+    await bucket.delete_object_tagging("k", version_id=old)
+    assert await bucket.get_object_tagging("k", version_id=old) == {}
+    assert await bucket.get_object_tagging("k") == {"age": "old"}
 
 
 async def test_conditions_are_kept(bucket: Bucket) -> None:

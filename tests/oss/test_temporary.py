@@ -280,7 +280,7 @@ def security_token_service(clock: Clock) -> Any:
 async def test_a_role_is_assumed(scripted: Any, clock: Clock, tmp_path: Path) -> None:
     service = scripted(security_token_service(clock))
     client = STS(StaticCredentials("ak", "sk"), endpoint="http://127.0.0.1", transport=service, clock=clock)
-    got = await AssumeRole(client, "acs:role", "me", duration=900, clock=clock).get()
+    got = await AssumeRole(client, "acs:ram::1:role/r", "me", duration=900, clock=clock).get()
     assert got == Credentials("STS.r", "s", "me", NOW + 900)
 
     passwd = tmp_path / "passwd"
@@ -290,20 +290,20 @@ async def test_a_role_is_assumed(scripted: Any, clock: Clock, tmp_path: Path) ->
     await keys.get()
     passwd.write_text("ak:sk")  # nobody said so
     renewed = STS(keys, endpoint="http://127.0.0.1", transport=service, clock=clock)
-    assert await AssumeRole(renewed, "acs:role", "me", clock=clock).get() is not None
+    assert await AssumeRole(renewed, "acs:ram::1:role/r", "me", clock=clock).get() is not None
 
     token = tmp_path / "token"
     token.write_text("jwt\n")
     unsigned = STS(endpoint="http://127.0.0.1", transport=service, clock=clock)
-    got = await AssumeRoleWithOIDC(unsigned, "acs:role", "provider", token, clock=clock).get()
+    got = await AssumeRoleWithOIDC(unsigned, "acs:ram::1:role/r", "provider", token, clock=clock).get()
     assert got is not None
     assert got.access_key_secret == "jwt"
 
     wrong = STS(StaticCredentials("ak", "other"), endpoint="http://127.0.0.1", transport=service, clock=clock)
     with pytest.raises(CredentialsError, match="SignatureDoesNotMatch"):
-        await AssumeRole(wrong, "acs:role", "me", clock=clock).get()
+        await AssumeRole(wrong, "acs:ram::1:role/r", "me", clock=clock).get()
     with pytest.raises(CredentialsError, match="No such file"):
-        await AssumeRoleWithOIDC(unsigned, "acs:role", "provider", tmp_path / "none", clock=clock).get()
+        await AssumeRoleWithOIDC(unsigned, "acs:ram::1:role/r", "provider", tmp_path / "none", clock=clock).get()
 
 
 async def test_whether_credentials_have_expired_the_service_knows_best(

@@ -58,7 +58,9 @@ def test_a_token_of_an_identity_provider_needs_no_signature() -> None:
 @pytest.mark.parametrize(
     ("arguments", "limit"),
     [
-        ({"role_arn": "", "session_name": "me"}, "at least 1"),
+        ({"role_arn": "", "session_name": "me"}, "such as acs:ram::"),
+        ({"role_arn": "reader", "session_name": "me"}, "such as acs:ram::.*, not 'reader'"),
+        ({"role_arn": "acs:ram::1:user/reader", "session_name": "me"}, "such as acs:ram::"),
         ({"role_arn": ROLE, "session_name": "m"}, "2 to 64"),
         ({"role_arn": ROLE, "session_name": "me too"}, "2 to 64"),
         ({"role_arn": ROLE, "session_name": "me", "duration": 899}, "900 to 43200"),
