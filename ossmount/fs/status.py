@@ -15,8 +15,9 @@ from ..writing.intents import State
 from .errors import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from ..writing.intents import Intent
     from .filesystem import FileSystem
 
     Progress = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -64,7 +65,7 @@ class Status:
             "staged_files": staging.files,
             "staged_bytes": staging.bytes,
             "intents": rooms.changes.pending()[:_SHOWN],
-            "failed": self._failed(),
+            "failed": _told(each for each in rooms.executor.live if each.state is State.FAILED),
             "open_files": len(self._fs.files),
             "nodes": len(rooms.inodes),
             "refused_keys": {key: reason.reason for key, reason in list(rooms.beliefs.refused.items())[:_SHOWN]},
@@ -80,18 +81,6 @@ class Status:
             "memory_peak_bytes": usage.ru_maxrss * 1024,
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
         }
-
-    def _failed(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "path": intent.key,
-                "verb": intent.verb.value,
-                "error": intent.error,
-                "staged": intent.data.get("staged"),
-            }
-            for intent in self._fs.rooms.executor.live
-            if intent.state is State.FAILED
-        ]
 
     async def _flush(self, params: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         """Wait until everything done so far is in the bucket; what had failed is tried again."""
@@ -116,9 +105,12 @@ class Status:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(report)
             self._fs.commit_all()
-            await rooms.executor.wait_all()
+            awaited = [intent for intent in rooms.executor.live if intent.state is not State.HELD]
+            await rooms.executor.wait_all(awaited)
             nursery.cancel_scope.cancel()
-        return {"pending": self.left(), "failed": self._failed()}
+        # Also what is still tried, and has been for too long: it is not in the bucket.
+        left = [intent for intent in awaited if intent.live and intent.state is not State.HELD]
+        return {"pending": self.left(), "failed": _told(left)}
 
     async def drain(self) -> None:
         """See everything into the bucket, unless the rest was to be left."""
@@ -144,6 +136,18 @@ class Status:
     def left(self) -> int:
         """Count the changes that are not in the bucket."""
         return len(self._fs.rooms.executor.live)
+
+
+def _told(intents: Iterable[Intent]) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": intent.key,
+            "verb": intent.verb.value,
+            "error": intent.error or "it waits for another change",
+            "staged": intent.data.get("staged"),
+        }
+        for intent in intents
+    ]
 
 
 def _resident() -> int:

@@ -23,55 +23,21 @@ import heapq
 import logging
 import random
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from .intents import Intent, IntentLog, State, Verb
 from .options import ExecutorOptions
 from .ordering import Ordering
+from .parties import ExecutorStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .parties import Carrier, Observer
 
 log = logging.getLogger(__name__)
-
-
-class Carrier(Protocol):
-    """Does the requests of intents; see `carrying`."""
-
-    async def carry(self, intent: Intent) -> Any:
-        """Carry one intent out and return what became of it."""
-
-    async def carry_deletes(self, intents: Sequence[Intent]) -> None:
-        """Carry out many deletes at once."""
-
-
-class Observer(Protocol):
-    """Is told, between two awaits, what became of an intent."""
-
-    def done(self, intent: Intent, outcome: Any) -> None:
-        """*intent* is in OSS."""
-
-    def failed(self, intent: Intent, exc: BaseException) -> None:
-        """*intent* cannot be carried out as things are."""
-
-    def dropped(self, intent: Intent) -> None:
-        """*intent*, which had begun, was abandoned; nothing of it is in OSS."""
-
-
-@dataclass(frozen=True)
-class ExecutorStatistics:
-    """How much is still to be carried out."""
-
-    pending: int
-    running: int
-    failed: int
-    held: int
-    oldest: float | None  # unix seconds
-    done: int
-    retries: int
 
 
 class Executor:
@@ -175,8 +141,9 @@ class Executor:
         if intent.state is State.RUNNING:
             if intent.scope is not None:
                 intent.scope.cancel()
-        elif intent.live:
+        elif intent.live and intent.state is not State.HELD:
             intent.state = State.HELD
+            self._notify_all(intent)
 
     def release(self, intent: Intent) -> None:
         """Let a held or failed intent be carried out."""
@@ -201,8 +168,11 @@ class Executor:
 
     # Who waits
 
-    async def wait(self, intent: Intent) -> None:
+    async def wait(self, intent: Intent, *, until: float | None = None) -> None:
         """Wait until *intent* has been carried out.
+
+        *until* is the moment, on the trio clock, when enough failures that may pass have been met; by default there is
+        a limit to that, and none to how long the work itself may take.
 
         Raises:
             Exception: what keeps it, or an intent before it, from being carried out.
@@ -210,18 +180,19 @@ class Executor:
         """
         if intent.state is State.DONE:
             return
+        until = trio.current_time() + self._options.patience if until is None else until
         self.kick(intent)
-        with trio.move_on_after(self._options.patience):
-            while intent.live:
-                if failure := self._failure(intent):
-                    raise failure
-                if intent.settled is None or intent.settled.is_set():
-                    intent.settled = trio.Event()
+        while intent.live:
+            if failure := self._failure(intent):
+                raise failure
+            is_late = trio.current_time() >= until
+            if is_late and (stuck := self._stuck(intent)) is not None:
+                why = stuck.error or "it is being written"
+                raise TimeoutError(f"{intent.verb} of {intent.key} is still not done; {stuck.key}: {why}")
+            if intent.settled is None or intent.settled.is_set():
+                intent.settled = trio.Event()
+            with trio.move_on_at(float("inf") if is_late else until):
                 await intent.settled.wait()
-            return
-        raise TimeoutError(
-            f"{intent.verb} of {intent.key} is not done after {self._options.patience:.0f} s: {intent.error}"
-        )
 
     async def wait_settled(self, intent: Intent) -> None:
         """Wait until no request of *intent* is under way any more."""
@@ -236,13 +207,15 @@ class Executor:
         Held intents, those of files that are being written, are not waited for.
         """
         failures: list[BaseException] = []
-        for intent in list(self._live.values() if intents is None else intents):
+        until = trio.current_time() + self._options.patience
+        awaited = list(self._live.values() if intents is None else intents)
+        for intent in awaited:
             self.kick(intent)
-        for intent in list(self._live.values() if intents is None else intents):
+        for intent in awaited:
             if intent.state is State.HELD:
                 continue
             try:
-                await self.wait(intent)
+                await self.wait(intent, until=until)
             except Exception as exc:
                 failures.append(exc)
         return failures
@@ -412,11 +385,12 @@ class Executor:
         due = trio.current_time() + delay
         if self._is_passing(exc):
             self._retries += 1
-            level = logging.INFO if intent.attempts < 3 else logging.WARNING
+            # Ever less often: there may be thousands that fail alike.
+            is_told = intent.attempts.bit_count() == 1
+            level = logging.INFO if intent.attempts < 3 else logging.WARNING if is_told else logging.DEBUG
             log.log(level, "%r: attempt %d failed, next in %.1f s: %s", intent, intent.attempts, delay, intent.error)
             intent.state = State.WAITING
             self._reconsider(intent, due=due)
-            self._notify(intent)
         else:
             log.error("%r cannot be carried out and is kept: %s", intent, intent.error)
             intent.state = State.FAILED
@@ -426,8 +400,7 @@ class Executor:
                 heapq.heappush(self._due, (intent.due, intent.id, intent))
             if self.observer is not None:
                 self.observer.failed(intent, exc)
-            for each in (intent, *self.behind(intent)):
-                self._notify(each)
+        self._notify_all(intent)
         self._wakeup.set()
 
     def _enter(self, intent: Intent) -> None:
@@ -480,15 +453,28 @@ class Executor:
 
     def _failure(self, intent: Intent) -> BaseException | None:
         """Return what keeps *intent* from ever being carried out: its own failure or that of one before it."""
+        return next((each.failure for each in self._chain(intent) if each.failure is not None), None)
+
+    def _stuck(self, intent: Intent) -> Intent | None:
+        """Return the one of *intent* and those before it that has failed and waits for another try, or is held."""
+        for each in self._chain(intent):
+            if each.state is State.HELD or (each.state is State.WAITING and each.attempts):
+                return each
+        return None
+
+    @staticmethod
+    def _chain(intent: Intent) -> Iterator[Intent]:
+        """Yield *intent* and all that it waits for."""
         todo, seen = [intent], {intent}
         while todo:
-            current = todo.pop()
-            if current.failure is not None:
-                return current.failure
-            for blocker in current.blockers - seen:
-                seen.add(blocker)
-                todo.append(blocker)
-        return None
+            yield (current := todo.pop())
+            todo += current.blockers - seen
+            seen |= current.blockers
+
+    def _notify_all(self, intent: Intent) -> None:
+        """Wake who waits for *intent*, or for one behind it."""
+        for each in (intent, *self.behind(intent)):
+            self._notify(each)
 
     def _notify(self, intent: Intent) -> None:
         if intent.settled is not None:

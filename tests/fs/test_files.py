@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,3 +124,19 @@ async def test_what_waits_for_credentials_survives_a_crash_and_then_goes_on_by_i
         "e/": b"",
         "e/a": b"old",
     }
+
+
+async def test_flush_never_says_that_all_is_well_when_the_bucket_is_away(world: World) -> None:
+    async with world.mount() as view:
+        await view.write("kept", b"")
+        await view.flush()
+        view.rooms.executor._options = replace(view.rooms.executor._options, patience=0.2)
+        world.server.faults.add(Fault(count=None, status=500))
+        await view.rename("kept", "other")
+        await view.write("new", b"bytes")
+        told = await view.flush()
+        assert told["pending"] == 2
+        assert {each["path"] for each in told["failed"]} == {"kept", "new"}
+        assert all("InternalError" in each["error"] for each in told["failed"])
+        world.server.faults.clear()
+        assert await view.flush() == {"pending": 0, "failed": []}

@@ -343,3 +343,40 @@ async def test_a_thousand_intents_of_all_kinds_are_each_carried_out_once(
     assert len(carrier.keys) == 1000
     assert Counter(what for what, _ in observer.told) == {"done": 1000}
     assert executor.statistics().pending == 0
+
+
+async def test_who_waits_is_patient_as_long_as_nothing_fails(
+    autojump_clock: object, executor: Executor, carrier: Carrier
+) -> None:
+    carrier.gates["large"] = trio.Event()
+    intent = executor.append(Verb.PUT, "large")
+    with trio.move_on_after(3600) as scope:
+        await executor.wait(intent)
+    assert scope.cancelled_caught
+    carrier.gates["large"].set()
+    await executor.wait(intent)
+
+
+async def test_who_waits_for_many_has_no_more_patience_than_for_one(
+    autojump_clock: object, executor: Executor, carrier: Carrier
+) -> None:
+    for number in range(20):
+        carrier.failures[f"{number}"] = [Passing("still no answer")] * 1000
+        executor.append(Verb.PUT, f"{number}")
+    executor.append(Verb.RENAME, "1", "behind")
+    begun = trio.current_time()
+    failures = await executor.wait_all()
+    assert len(failures) == 21
+    assert trio.current_time() - begun < 400
+
+
+async def test_nobody_waits_for_ever_for_a_file_that_is_written_on_and_on(
+    autojump_clock: object, executor: Executor
+) -> None:
+    first = executor.append(Verb.PUT, "a")
+    executor.hold(first)
+    behind = executor.append(Verb.RENAME, "a", "b")
+    with trio.fail_after(1000), pytest.raises(TimeoutError, match="a: it is being written"):
+        await executor.wait(behind)
+    executor.release(first)
+    await executor.wait(behind)
