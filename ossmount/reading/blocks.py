@@ -5,10 +5,10 @@ is made when a request for it begins, so that what is under way is known by the 
 *open* until all its bytes have come, and whoever reads may have those that came.  A run never crosses a border of
 blocks, so that memory comes and goes in blocks; an exact random read makes a run as small as it is.
 
-Theory of eviction.  There are two queues.  Bytes that were fetched and never read are *unread*; readahead lives from
-them, and to evict them is to fetch twice.  Bytes that were read are *spent*, least recently read first.  Memory for
-more readahead is taken from the spent only, and from unread bytes so old that as much as the whole budget was
-read since they came: nobody is coming for those.  Memory for what a program waits for is taken from anybody, and given
+Theory of eviction.  There are two queues.  Runs that were fetched and not read to their end are *unread*; readahead lives
+from them, whoever reads a file is in the middle of one, and to evict them is to fetch twice.  Runs that were read to
+their end are *spent*, least recently read first.  Memory for more readahead is taken from the spent only, and from
+unread runs so old that as much as the whole budget was read since they came or were read: nobody is coming for those.  Memory for what a program waits for is taken from anybody, and given
 even when there is none, so that each reader gets along.  What a read in progress is about to take is pinned.
 
 Buffers of whole blocks are used again: a fresh one costs a page fault for each 4 KiB.
@@ -42,7 +42,7 @@ class Run:
     ``filled == end``.
     """
 
-    __slots__ = ("born", "end", "filled", "memory", "owner", "start", "version", "view", "was_read")
+    __slots__ = ("born", "end", "filled", "memory", "owner", "read_to", "start", "version", "view")
 
     def __init__(self, version: Version, start: int, end: int) -> None:
         self.version = version
@@ -50,8 +50,8 @@ class Run:
         self.end = end
         self.filled = start
         self.owner: object | None = NOBODY
-        self.was_read = False
-        self.born = 0  # how many bytes had been read of everything when it was closed
+        self.read_to = start  # where the read ended that went furthest
+        self.born = 0  # how many bytes had been read of everything when it was closed, or read last
         self.memory: bytes | bytearray | memoryview = b""
         self.view = memoryview(b"")  # of memory
 
@@ -61,7 +61,14 @@ class Run:
         return self.end - self.start + OVERHEAD
 
     def __repr__(self) -> str:
-        state = "open" if self.owner is not None else "read" if self.was_read else "unread"
+        read = (
+            "unread"
+            if self.read_to == self.start
+            else "read"
+            if self.read_to >= self.end
+            else f"read to {self.read_to}"
+        )
+        state = "open" if self.owner is not None else read
         return f"<Run {self.start}..{self.filled}..{self.end} {state}>"
 
 
@@ -245,14 +252,14 @@ class Blocks:
         if run is None or run.filled <= start:
             return None
         if stop <= run.filled:
-            self._touch(run)
+            self._touch(run, stop)
             self.served += stop - start
             return bytes(run.view[start - run.start : stop - run.start])
         if version.reach(start, stop) < stop:
             return None
         runs = version.between(start, stop)
         for run in runs:
-            self._touch(run)
+            self._touch(run, stop)
         self.served += stop - start
         return b"".join(run.view[max(start - run.start, 0) : stop - run.start] for run in runs)
 
@@ -326,7 +333,7 @@ class Blocks:
             self._trim()
         run.owner = None
         run.born = self.served
-        if run.was_read:
+        if run.read_to >= run.end:
             self._spend(run)
         else:
             self._unread[run] = None
@@ -384,21 +391,25 @@ class Blocks:
         if not isinstance(memory, bytes) and len(memory) == self.block_size:
             self._buffers.give(memory)
 
-    def _touch(self, run: Run) -> None:
+    def _touch(self, run: Run, stop: int) -> None:
+        run.read_to = max(run.read_to, min(stop, run.end))
         if run in self._spent:
             self._spent.move_to_end(run)
-        elif run.owner is None:
+        elif run.owner is not None:
+            pass
+        elif run.read_to < run.end:
+            run.born = self.served
+            self._unread.move_to_end(run)
+        else:
             del self._unread[run]
             self._spend(run)
-        run.was_read = True
 
     def _spend(self, run: Run) -> None:
         self._spent[run] = None
         self._spent_cost += run.cost
 
     def _evict(self, run: Run) -> None:
-        if not run.was_read:
-            self.wasted += run.end - run.start
+        self.wasted += run.end - run.read_to
         self._remove(run)
         self.let_go(run.version)
 

@@ -88,6 +88,19 @@ def test_readahead_takes_memory_from_what_was_read_only() -> None:
     assert blocks.wasted == 0
 
 
+def test_what_is_being_read_is_not_taken_for_readahead() -> None:
+    """Whoever is in the middle of a run is going to read the rest, too."""
+    blocks, version = make()
+    fetch(blocks, version, 0, 1000)
+    blocks.read(version, 300, 350)
+
+    assert not fetch(blocks, version, 1000, 1100)
+    blocks.read(version, 350, 400)
+    assert fetch(blocks, version, 1000, 1100)
+    assert blocks.read(version, 300, 400) is None
+    blocks.check_invariants()
+
+
 def test_what_somebody_waits_for_takes_memory_from_anybody() -> None:
     blocks, version = make()
     fetch(blocks, version, 0, 1000)
@@ -178,7 +191,7 @@ def test_peeking_leaves_no_trace() -> None:
     assert blocks.peek(version, 50, 250) == DATA[50:250]
     assert blocks.peek(version, 50, 350) is None
     assert blocks.served == 0
-    assert not version.runs[0].was_read
+    assert version.runs[0].read_to == 0
 
 
 def test_a_version_that_nobody_needs_is_forgotten() -> None:
