@@ -133,6 +133,7 @@ class Config:
     )
 
     # Who asks.
+    anonymous: bool = flag("Sign nothing: for buckets and objects that anybody may read.")
     access_key_id: str | None = text(
         "ID", "AccessKey ID.", shown="looked for in the environment and files", secret=True
     )
@@ -387,6 +388,7 @@ def _gather(
 
 # Ways to say who asks; who names one means no other that was named before.
 _IDENTITIES = (
+    {"anonymous"},
     {"access_key_id", "access_key_secret", "security_token"},
     {"passwd_file"},
     {"ram_role"},
@@ -416,6 +418,8 @@ def _check(config: Config, *, anywhere: bool = False) -> None:
         raise ConfigError("oidc_provider_arn and oidc_token_file go together: only one of them was given")
     if (config.oidc_token_file or config.external_id) and not config.role_arn:
         raise ConfigError("which role? oidc_token_file and external_id need role_arn")
+    if config.anonymous and config.role_arn:
+        raise ConfigError("anonymous and role_arn exclude each other: nobody can assume a role")
     if config.signature == "v4" and config.url_expires > MAX_EXPIRES_V4:
         raise ConfigError("url_expires is at most 7d with signature v4; with v1 it may be longer")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .oss.client import Client, ClientOptions
 from .oss.cluster import open_cluster
+from .oss.credentials import Anonymous
 from .oss.endpoints import Endpoint
 from .oss.finding import find_credentials
 from .oss.members import is_down
@@ -55,6 +56,8 @@ def endpoints_of(config: Config) -> list[Endpoint]:
 
 def credentials_of(config: Config) -> CredentialsProvider:
     """Return where credentials come from; nothing is looked for yet."""
+    if config.anonymous:
+        return Anonymous()
     return find_credentials(
         environ=os.environ,
         home=Path.home(),

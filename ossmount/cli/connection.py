@@ -31,6 +31,7 @@ T = TypeVar("T")
 # Of the table of options, those that say which service and who asks.
 _SERVICE = ("endpoint", "schedule", "region", "internal", "addressing", "signature", "timeout", "config")
 _CREDENTIALS = (
+    "anonymous",
     "access_key_id",
     "access_key_secret",
     "security_token",

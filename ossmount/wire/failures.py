@@ -146,7 +146,7 @@ class ServiceError(OSSError):
 
     def __str__(self) -> str:
         """Say code, message, status and request id; never header values, which might hold secrets."""
-        said = f"{self.code or 'HTTP'} ({self.status}): {self.message or 'no message'}"
+        said = f"{self.code or 'HTTP'} ({self.status}): {self.message or _UNSAID.get(self.status, 'no message')}"
         for name in ("Key", "BucketName", "ArgumentName", "ArgumentValue", "Condition", "UploadId"):
             if self.details.get(name):
                 said += f" [{name}: {self.details[name]}]"
@@ -155,6 +155,8 @@ class ServiceError(OSSError):
 
 # Nginx and load balancers in front of the service use these.
 _TRANSIENT_STATUSES = frozenset({408, 429})
+# What an answer without a body means.
+_UNSAID = {304: "It has not changed."}
 # What the SDKs of the service try again, beside 5xx.  401 is not among them: OSS does not send it.
 _TRANSIENT_CODES = frozenset(
     {"RequestTimeTooSkewed", "RequestTimeout", "IncompleteBody", "InvalidCRC64", "InvalidDigest"}

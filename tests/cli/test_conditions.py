@@ -45,6 +45,7 @@ def test_what_is_not_as_it_should_be_is_neither_shown_nor_got_nor_copied(
         said = oss(*words, *condition, status=1)
         assert f"({status})" in said.stderr
         assert "value" not in said.stdout
+        assert "no message" not in said.stderr
     assert not list(tmp_path.glob("file*"))
     assert oss("object", "ls", "bucket").stdout == "key\n"
 

@@ -366,6 +366,18 @@ def test_without_credentials_the_remedy_is_said(oss: OSS) -> None:
     assert "Remedy" in said
 
 
+def test_who_gives_no_name_reads_what_anybody_may_read(
+    oss: OSS, put: Callable[..., None], oss_server: ThreadedServer
+) -> None:
+    put("secret", "open")
+    oss("object", "acl", "bucket/open", "public-read")
+
+    assert oss("object", "get", "bucket/open", "--anonymous", OSS_ACCESS_KEY_ID="wrong").stdout == "open"
+    assert "AccessDenied (403)" in oss("object", "get", "bucket/secret", "--anonymous", status=1).stderr
+    assert "AccessDenied (403)" in oss("object", "put", "-", "bucket/new", "--anonymous", status=1, stdin=b"").stderr
+    assert "anonymous" in oss("object", "ls", "bucket", "--anonymous", "--role-arn", "r", status=2).stderr
+
+
 def test_the_bucket_s_section_of_a_file_counts(oss: OSS, oss_server: ThreadedServer, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(f'[bucket.bucket]\nendpoint = "{oss_server.url}"\nprefix = "p"\nmountpoint = "/mnt"\n')

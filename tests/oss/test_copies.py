@@ -78,7 +78,7 @@ async def test_an_older_version_is_copied_with_what_it_had(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     if large:
-        monkeypatch.setattr(copying.copy, "__kwdefaults__", {**copying.copy.__kwdefaults__, "large": 0})
+        monkeypatch.setattr(copying.copy, "__kwdefaults__", {**(copying.copy.__kwdefaults__ or {}), "large": 0})
     await bucket.put_bucket_versioning("Enabled")
     old = (await bucket.put_object("k", b"old" * 40_000, meta={"a": "old"})).version_id
     await bucket.put_object_tagging("k", {"age": "old"})
