@@ -5,11 +5,12 @@ is made when a request for it begins, so that what is under way is known by the 
 *open* until all its bytes have come, and whoever reads may have those that came.  A run never crosses a border of
 blocks, so that memory comes and goes in blocks; an exact random read makes a run as small as it is.
 
-Theory of eviction.  There are two queues.  Runs that were fetched and not read to their end are *unread*; readahead lives
-from them, whoever reads a file is in the middle of one, and to evict them is to fetch twice.  Runs that were read to
-their end are *spent*, least recently read first.  Memory for more readahead is taken from the spent only, and from
-unread runs so old that as much as the whole budget was read since they came or were read: nobody is coming for those.  Memory for what a program waits for is taken from anybody, and given
-even when there is none, so that each reader gets along.  What a read in progress is about to take is pinned.
+Theory of eviction. There are two queues. Runs that were fetched and not read to their end are *unread*; readahead
+lives from them, whoever reads a file is in the middle of one, and to evict them is to fetch twice. Runs that were
+read to their end are *spent*, least recently read first. Memory for more readahead is taken from the spent only, and
+from unread runs so old that as much as the whole budget was read since they came or were read: nobody is coming for
+those. Memory for what a program waits for is taken from anybody, and given even when there is none, so that each
+reader gets along. What a read in progress is about to take is pinned.
 
 Buffers of whole blocks are used again: a fresh one costs a page fault for each 4 KiB.
 """
