@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ from ..wire.errors import (
     IntegrityError,
     InvalidAccessKeyId,
     InvalidSecurityToken,
+    NoSuchKey,
     PartialWriteFailed,
+    PreconditionFailed,
     SecurityTokenExpired,
     SignatureDoesNotMatch,
     TransportError,
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
     from ..tree.attributes import Defaults
     from ..wire.models import SymlinkResult
     from .files import OpenFile
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +144,7 @@ async def open_rooms(
         directory=places.state / "staging", part_size=part_size, parallel=min(parallel, 16), memory=half, sync=durable
     )
     staging = Staging(options)
-    log = IntentLog(places.state / "state.db", durable=durable)
+    intents = IntentLog(places.state / "state.db", durable=durable)
     remembered = Memory(places.cache / "attributes.db")
     reading = Reading(
         bucket,
@@ -159,7 +165,11 @@ async def open_rooms(
         """Fetch what somebody has open of the object *key*, which has no name any more and is about to go."""
         for file in list(orphans):
             if file.needs(key):
-                await file.make_local()
+                try:
+                    await file.make_local()
+                except (NoSuchKey, PreconditionFailed) as exc:
+                    # Somebody else was here before us.  Reads of it fail, and nobody else has to.
+                    log.warning("%r was replaced before what is open of it was fetched: %s", key, exc)
 
     def moved(intent: Intent, what: Moved) -> None:
         changes.moved(intent, what)
@@ -174,14 +184,14 @@ async def open_rooms(
 
     carrying = Carrying(bucket, preserve=preserve, moved=moved, relink=relink)
     executor = Executor(
-        log,
+        intents,
         carrying,
         is_passing=is_passing,
         is_curable=is_curable,
         explain=explain,
         options=ExecutorOptions(parallel=parallel),
     )
-    changes = Changes(executor, log, beliefs, remembered, orphans)
+    changes = Changes(executor, intents, beliefs, remembered, orphans)
     try:
         yield Rooms(
             bucket=bucket,
@@ -195,7 +205,7 @@ async def open_rooms(
             options=options,
             space=Space(half),
             part_limiter=trio.CapacityLimiter(options.parallel),
-            log=log,
+            log=intents,
             executor=executor,
             carrying=carrying,
             changes=changes,
@@ -206,7 +216,7 @@ async def open_rooms(
             await reading.aclose()
         remembered.close()
         staging.close()
-        log.close()
+        intents.close()
 
 
 def is_passing(exc: BaseException) -> bool:

@@ -140,3 +140,22 @@ async def test_flush_never_says_that_all_is_well_when_the_bucket_is_away(world: 
         assert all("InternalError" in each["error"] for each in told["failed"])
         world.server.faults.clear()
         assert await view.flush() == {"pending": 0, "failed": []}
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_what_somebody_else_replaced_or_removed_can_be_removed_while_it_is_open(
+    world: World, oss2_bucket: Any, *, gone: bool
+) -> None:
+    oss2_bucket.put_object("f", b"ours" * 1_000_000)
+    async with world.mount() as view:
+        fh = await view.open("f")
+        if gone:
+            oss2_bucket.delete_object("f")
+        else:
+            oss2_bucket.put_object("f", b"their" * 1_000_000)
+        await view.unlink("f")
+        assert await view.flush() == {"pending": 0, "failed": []}
+        assert not oss2_bucket.object_exists("f")
+        with pytest.raises(OSError, match="replaced behind the mount"):
+            await view.fs.read(fh, 3_000_000, 10)
+        await view.close(fh)
