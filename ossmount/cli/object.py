@@ -221,11 +221,12 @@ def cp(
     meta: tuple[tuple[str, str], ...],
     header: tuple[tuple[str, str], ...],
 ) -> None:
-    """Copy an object of any size inside the service, with its headers, metadata and tags, but not its ACL.
+    """Copy an object of any size inside the service, with its headers, metadata and tags.
 
     If the second is a bucket or ends with a slash, the name of the first is added; with -r a bucket, or what ends with
     a slash, has none: then what is below it is copied.
 
+    The ACL is not copied, but what is copied onto itself keeps it.
     With --meta, the copy has that metadata only.  Conditions are about the source.  Between this machine and a bucket:
     put and get.
     """

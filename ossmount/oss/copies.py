@@ -49,7 +49,7 @@ class Copies(Uploads):
 
         *headers* and *meta* replace the source's, each as a whole; what is None is the source's.  *changes* are
         single headers that shall be otherwise.  A symlink becomes a symlink.  The ACL is not copied, as CopyObject
-        does not.
+        does not, but what is copied onto itself keeps it.
 
         Raises:
             OutOfLimits: OSS would refuse an argument.
@@ -76,6 +76,8 @@ class Copies(Uploads):
             tags = await origin.get_object_tagging(source_key, version_id=source_version_id)
             fields["x-oss-tagging"] = urlencode(tags, quote_via=quote)
             fields["x-oss-tagging-directive"] = "Replace"
+        if "x-oss-object-acl" not in fields and (origin.name, source_key) == (self.name, key):
+            fields |= await _acl_of(origin, source_key, source_version_id)
         wanted = head.meta if meta is None else meta
         if head.type == "Symlink":
             link = await origin.get_symlink(source_key, version_id=source_version_id)
@@ -109,9 +111,7 @@ class Copies(Uploads):
         head = await self.head_object(key)
         fields = {**metadata.carried(head.headers), **{name.lower(): text for name, text in (headers or {}).items()}}
         if "x-oss-object-acl" not in fields:
-            acl = await _acl_of(self, key)
-            if acl != "default":
-                fields["x-oss-object-acl"] = acl
+            fields |= await _acl_of(self, key)
         if head.type == "Symlink":
             return await _copy_symlink(self, key, await self.get_symlink(key), fields, meta or {})
         # Onto itself any size goes at once.
@@ -127,12 +127,14 @@ def _check_target(bucket: Uploads, key: str, headers: Mapping[str, str] | None, 
     check(Request("PUT", bucket.name, key, headers=object_headers(headers, meta), operation="CopyObject"))
 
 
-async def _acl_of(bucket: Uploads, key: str) -> str:
+async def _acl_of(bucket: Uploads, key: str, version_id: str | None = None) -> dict[str, str]:
+    """Return the header that gives a copy the ACL of *key*, if it has one of its own."""
     try:
-        return await bucket.get_object_acl(key)
+        acl = await bucket.get_object_acl(key, version_id=version_id)
     except AccessDenied:
         # Who may not see it may not set it either.
-        return "default"
+        return {}
+    return {} if acl == "default" else {"x-oss-object-acl": acl}
 
 
 async def _copy_symlink(

@@ -156,6 +156,7 @@ def test_a_copy_keeps_headers_but_those_that_shall_be_otherwise(oss: OSS, put: C
     assert oss("object", "acl", "bucket/b").stdout == "public-read\n"
     oss("object", "cp", "bucket/b", "bucket/b", "--storage-class", "Standard")
     assert json.loads(oss("object", "head", "bucket/b", "--json").stdout)["storage_class"] == "Standard"
+    assert oss("object", "acl", "bucket/b").stdout == "public-read\n"
 
 
 def test_an_application_is_told_of_what_was_put(oss: OSS, application: Application, tmp_path: Path) -> None:
