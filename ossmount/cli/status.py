@@ -117,7 +117,9 @@ def _add(table: Table, name: str, value: Any, depth: int) -> None:
     elif isinstance(value, Sequence) and not isinstance(value, str):
         table.add_row(escape(label), str(len(value)))
         for part in value[:_SHOWN]:
-            shown = ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, Mapping) else str(part)
+            shown = (
+                ", ".join(f"{k} {_readable(k, v)}" for k, v in part.items()) if isinstance(part, Mapping) else str(part)
+            )
             table.add_row("", escape(shown))
         if len(value) > _SHOWN:
             table.add_row("", f"... and {len(value) - _SHOWN} more; --json has them")
@@ -126,10 +128,12 @@ def _add(table: Table, name: str, value: Any, depth: int) -> None:
 
 
 def _readable(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, int | float) and not isinstance(value, bool):
         if name == "bytes" or name.endswith("_bytes") or name.startswith("bytes_") or name in ("memory", "size"):
             return amount(value)
-        if name in ("uptime", "oldest_age"):
+        if name in ("uptime", "oldest_age", "age"):
             return span(value)
         if name == "started":
             return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))

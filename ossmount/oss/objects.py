@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..wire import objects, restore, tagging
 from ..wire.errors import BrokenResponse
-from ..wire.limits import check_body
+from ..wire.limits import check_body, check_choice
 from ..wire.message import Headers, Request, Response, encode_key
 from ..wire.versions import parse_delete_object
 from .sources import FileBody, content_type_of
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Larger bodies are given as a view of the memory they were received into.
 _LARGE = 1024 * 1024
+# What a URL can be signed for.
+_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS")
 # Answers that do not say their length (processed images) end here.
 _MAX_UNKNOWN = 256 * 1024 * 1024
 
@@ -390,9 +392,10 @@ class Objects:
 
         Raises:
             ValueError: *expires* is not possible, with version 4 over seven days.
-            OutOfLimits: a header of *response* cannot be set, or *callback* is not possible.
+            OutOfLimits: there is no such *method*, a header of *response* cannot be set, or *callback* is not possible.
             CredentialsError: there is nothing to sign with.
         """
+        check_choice("the method of a URL", method, _METHODS)
         query = {**objects.response_overrides(response), **(parameters or {})}
         for name, value in (callback.headers() if callback else {}).items():
             query[name.removeprefix("x-oss-")] = value

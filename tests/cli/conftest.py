@@ -25,8 +25,9 @@ runtime.mkdir(mode=0o700, exist_ok=True)
 socket = runtime / "socket"
 
 async def status(params, progress):
-    notes = ["a", {"b": 1}, *range(30)]
-    return {"pending": 2, "staged_bytes": 3 << 20, "failed": [], "requests": {"PutObject": 7}, "notes": notes}
+    notes = ["a", {"b": 1, "age": 63.7}, *range(30)]
+    facts = {"pending": 2, "staged_bytes": 3 << 20, "failed": [], "oldest_age": None}
+    return {**facts, "requests": {"PutObject": 7}, "notes": notes}
 
 async def drain(params, progress):
     if params.get("later"):

@@ -35,7 +35,8 @@ def test_one_mount_is_shown_in_detail(ossmount: Program, seeming_mount: Callable
         "staged bytes 3.0 MiB",
         "PutObject 7",
         "notes 32",
-        "b 1",
+        "b 1, age 1m 3s",
+        "oldest age -",
         "... and 12 more; --json has them",
     } <= set(lines)
     assert json.loads(ossmount("status", place, "--json").stdout)["pending"] == 2

@@ -149,6 +149,7 @@ OF_THE_REST: list[tuple[Call, str]] = [
         )
     ),
     (lambda b: b.presign("k", response={"x-evil": "1"}), "content-type"),
+    (lambda b: b.presign("k", method="GET /other"), "GET, HEAD, PUT"),
     *(
         (act, "1 to 100")
         for bad in (0, 101)
