@@ -40,7 +40,7 @@ def ls(connection: Connection, prefix: str, as_json: bool) -> None:
     """List your buckets, or those whose names begin with PREFIX."""
 
     async def act(client: Client) -> list[Any]:
-        return [each async for each in client.iter_buckets(prefix)]
+        return [each async for each in client.iter_buckets(prefix.removeprefix("oss://"))]
 
     found = connection.with_client(act)
     if as_json:

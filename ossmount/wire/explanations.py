@@ -64,7 +64,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         "先删除其中的文件及其所有版本，并取消未完成的分片上传："
         "ossmount object rm -r --all-versions，ossmount object abort --all",
     ),
-    "CallbackFailed": Explanation("The callback failed, the object is stored", "回调失败，文件已上传成功"),
+    "CallbackFailed": Explanation(
+        "The callback failed, the object is stored",
+        "回调失败，文件已上传成功",
+        "the object is stored all the same; see why the application did not answer 200 with JSON",
+        "文件已上传成功；请检查应用服务器为何没有返回 200 和 JSON",
+    ),
     "CpuLimitExceeded": Explanation(
         "Too much to compute at once", "CPU 使用超过限制", "send fewer requests", "降低请求频率"
     ),

@@ -17,6 +17,7 @@ def test_a_bucket_is_made_shown_listed_and_removed(oss: OSS) -> None:
 
     assert "oss://another" in oss("bucket", "ls").stdout
     assert oss("bucket", "ls", "ano").stdout.count("oss://") == 1
+    assert oss("bucket", "ls", "oss://ano").stdout.count("oss://") == 1
     [listed] = json.loads(oss("bucket", "ls", "ano", "--json").stdout)
     assert (listed["name"], listed["storage_class"]) == ("another", "IA")
     shown = oss("bucket", "info", "another").stdout

@@ -166,6 +166,11 @@ def test_an_application_is_told_of_what_was_put(oss: OSS, application: Applicati
 
     assert json.loads(said) == {"ok": True}
     assert application.told[0][2] == b"key=a&who=me"
+    application.status = 500
+    said = oss("object", "put", "-", "bucket/a", "--callback", json.dumps(callback), stdin=b"2", status=1).stderr
+    assert "CallbackFailed (203)" in said
+    assert "the object is stored all the same" in said
+    assert oss("object", "get", "bucket/a").stdout == "2"
     (tmp_path / "callback.json").write_text('{"url": "http://127.0.0.1/", "text": "no such field"}')
     said = oss("object", "put", "-", "bucket/b", "--callback", tmp_path / "callback.json", status=2, stdin=b"").stderr
     assert "text" in said
