@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ..wire.errors import IntegrityError
+
 if TYPE_CHECKING:
     from .files import OpenFile
 
@@ -41,10 +43,22 @@ class FileDescriptor:
 
     file: OpenFile
     is_writer: bool
+    damage: str = ""
 
     async def read(self, fh: int, offset: int, size: int) -> bytes:
-        """Read; see pread(2)."""
-        return await self.file.read(fh, offset, size)
+        """Read; see pread(2).
+
+        Raises:
+            IntegrityError: what was read before, or is to be read, is damaged; from then on always.  The kernel keeps
+                the error of what it reads ahead to itself and asks again, and a program would never hear of it.
+        """
+        if self.damage:
+            raise IntegrityError(self.damage)
+        try:
+            return await self.file.read(fh, offset, size)
+        except IntegrityError as exc:
+            self.damage = str(exc)
+            raise
 
     async def write(self, offset: int, data: bytes) -> int:
         """Write; see pwrite(2)."""

@@ -358,6 +358,8 @@ class FileSystem:
             raise
         tag = node.source.etag if node.source is not None else ""
         keep = node.page_tag == tag or file.staged is not None
+        if node.source is not None and self.rooms.reading.was_wrong(node.source):
+            keep = False
         was_other = node.page_tag not in {"", tag}
         node.page_tag = tag
         fh = self.files.add(FileDescriptor(file, is_writer=writing))

@@ -77,6 +77,7 @@ class Reading:
         self._fetches: set[Fetch] = set()
         self._idle = trio.Event()
         self._closed = False
+        self._wrong: set[tuple[str, str]] = set()  # what was wrong, since it was last asked for
         self._requests = self._fetched = self._prefetched = self._verified = self._mismatches = 0
         self.hits = self.misses = 0
         self._share = self._share_until = 0
@@ -124,6 +125,12 @@ class Reading:
         version = self.blocks.find(source.key, source.etag)
         stop = min(stop, source.size)
         return start >= stop or (version is not None and version.reach(start, stop) >= stop)
+
+    def was_wrong(self, source: Source) -> bool:
+        """Whether bytes of *source* turned out to be wrong since this was last asked: whoever keeps some drops them."""
+        found = (source.key, source.etag) in self._wrong
+        self._wrong.discard((source.key, source.etag))
+        return found
 
     def forget(self, key: str) -> None:
         """Free what is in memory of all versions of *key*."""
@@ -272,6 +279,7 @@ class Reading:
         """Drop all that is known of *version*, and what is under way: the checksum of the whole is wrong."""
         log.warning("%s: the bytes that came do not have the CRC-64 of the object, and are fetched again", version.key)
         self._mismatches += 1
+        self._wrong.add((version.key, version.etag))
         self.blocks.drop(version, pinned=True)
         for fetch in self._fetches:
             if fetch.version is version:
