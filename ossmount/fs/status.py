@@ -105,12 +105,11 @@ class Status:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(report)
             self._fs.commit_all()
-            awaited = [intent for intent in rooms.executor.live if intent.state is not State.HELD]
+            awaited = rooms.executor.live
             await rooms.executor.wait_all(awaited)
             nursery.cancel_scope.cancel()
-        # Also what is still tried, and has been for too long: it is not in the bucket.
-        left = [intent for intent in awaited if intent.live and intent.state is not State.HELD]
-        return {"pending": self.left(), "failed": _told(left)}
+        # Also what is still tried, and has been for too long, or is written on: it is not in the bucket.
+        return {"pending": self.left(), "failed": _told(intent for intent in awaited if intent.live)}
 
     async def drain(self) -> None:
         """See everything into the bucket, unless the rest was to be left."""
@@ -143,7 +142,7 @@ def _told(intents: Iterable[Intent]) -> list[dict[str, Any]]:
         {
             "path": intent.key,
             "verb": intent.verb.value,
-            "error": intent.error or "it waits for another change",
+            "error": intent.error or ("written on" if intent.state is State.HELD else "it waits for another change"),
             "staged": intent.data.get("staged"),
         }
         for intent in intents

@@ -159,3 +159,27 @@ async def test_what_somebody_else_replaced_or_removed_can_be_removed_while_it_is
         with pytest.raises(OSError, match="replaced behind the mount"):
             await view.fs.read(fh, 3_000_000, 10)
         await view.close(fh)
+
+
+async def test_flush_says_what_is_not_in_the_bucket_because_it_is_written_on(world: World) -> None:
+    async with world.mount(part_size=131_072) as view:
+        view.rooms.executor._options = replace(view.rooms.executor._options, patience=0.5)
+        world.server.faults.add(Fault(operation="UploadPart", delay=0.3, count=None))
+        fh = await view.open("f", os.O_CREAT | os.O_WRONLY)
+        await view.pwrite(fh, bytes(400_000), 0)
+        told: dict[str, Any] = {}
+
+        async def flush() -> None:
+            told.update(await view.flush())
+
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(flush)
+                file = (await view.node("f")).file
+                while file.put is None or not file.put.started:
+                    await trio.lowlevel.checkpoint()
+                await view.pwrite(fh, b"more", 0)
+        assert [(each["path"], each["error"]) for each in told["failed"]] == [("f", "written on")]
+        world.server.faults.clear()
+        await view.close(fh)
+        assert await view.flush() == {"pending": 0, "failed": []}
