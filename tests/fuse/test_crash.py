@@ -5,11 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import oss2
 import pytest
+
+_PAGE = 4096
+
+
+def pieces(verb: str, path: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    """Split a write as the kernel does, at pages: a daemon may die between any two."""
+    if verb != "pwrite":
+        yield verb, path, *values
+        return
+    data, offset = values
+    done = 0
+    while done < len(data):
+        size = _PAGE - (offset + done) % _PAGE if (offset + done) % _PAGE else 16 * _PAGE
+        yield verb, path, data[done : done + size], offset + done
+        done += size
 
 
 class Program:
@@ -26,7 +41,7 @@ class Program:
 
     def _run(self) -> None:
         try:
-            for operation in self.workload:
+            for operation in (piece for whole in self.workload for piece in pieces(*whole)):
                 self.next = self.tree.after(operation)
                 self._do(*operation)
                 self.tree = self.next
