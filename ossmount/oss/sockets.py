@@ -13,6 +13,10 @@ from ..wire.errors import ConnectFailed
 if TYPE_CHECKING:
     from .endpoints import Origin
 
+# So many bytes may wait in a socket (tcp(7)).  trio says 16 KiB, which wakes whoever sends megabytes for each of them;
+# with no limit they lie around until they have left the caches of the processor.
+_WAITING = 192 * 1024
+
 
 async def connect(origin: Origin, *, timeout: float, context: ssl.SSLContext | None = None) -> socket.socket:
     """Open a non-blocking socket to *origin*, with TLS done if it asks for that.
@@ -36,6 +40,7 @@ async def connect(origin: Origin, *, timeout: float, context: ssl.SSLContext | N
                 sock = socket.socket(fileno=stream.socket.detach())
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _WAITING)
             sock.setblocking(False)
             if origin.tls:
                 assert context is not None

@@ -35,6 +35,7 @@ KEEP_ALIVE = 75
 # Requests under way at the end may take this long, in seconds, to finish.
 GRACE = 5.0
 BACKLOG = 1024
+_RECEIVED = 256 * 1024  # bytes
 
 _PR_SET_PDEATHSIG = 1
 
@@ -111,6 +112,8 @@ def listen(options: ServeOptions) -> socket.socket:
         sock = socket.socket(family)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((options.host, options.port))
+    # What is received is read at once; what lies in long queues would have left the caches of the processor by then.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)
     sock.listen(BACKLOG)
     return sock
 
