@@ -60,6 +60,16 @@ def test_a_write_dates_the_file_and_takes_its_setuid_bit(mount: Mount) -> None:
     assert file.read_text() == "xy"
 
 
+def assert_everything_was_kept(bucket: oss2.Bucket, key: str) -> None:
+    head = bucket.head_object(key).headers
+    for name, value in EVERYTHING.items():
+        if name not in ("x-oss-object-acl", "x-oss-tagging"):
+            assert head[name] == value, name
+    assert head["x-oss-meta-mode"] == str(0o100600)
+    assert bucket.get_object_acl(key).acl == "public-read"
+    assert bucket.get_object_tagging(key).tag_set.tagging_rule == {"a": "b", "c": "d e"}
+
+
 def test_a_change_of_attributes_keeps_everything_else(
     commit: str, mounted: Callable[..., Mount], bucket: oss2.Bucket
 ) -> None:
@@ -73,13 +83,7 @@ def test_a_change_of_attributes_keeps_everything_else(
     os.rename(file, either.place / "moved")
     either.flush()
 
-    head = bucket.head_object("moved").headers
-    for name, value in headers.items():
-        if name not in ("x-oss-object-acl", "x-oss-tagging"):
-            assert head[name] == value, name
-    assert head["x-oss-meta-mode"] == str(0o100600)
-    assert bucket.get_object_acl("moved").acl == "public-read"
-    assert bucket.get_object_tagging("moved").tag_set.tagging_rule == {"a": "b", "c": "d e"}
+    assert_everything_was_kept(bucket, "moved")
     assert either.content("moved") == b"content"
 
 
@@ -159,11 +163,5 @@ def test_a_write_keeps_everything_else(commit: str, mounted: Callable[..., Mount
         out.write(b", more")
     either.flush()
 
-    head = bucket.head_object("moved").headers
-    for name, value in headers.items():
-        if name not in ("x-oss-object-acl", "x-oss-tagging"):
-            assert head[name] == value, name
-    assert head["x-oss-meta-mode"] == str(0o100600)
-    assert bucket.get_object_acl("moved").acl == "public-read"
-    assert bucket.get_object_tagging("moved").tag_set.tagging_rule == {"a": "b", "c": "d e"}
+    assert_everything_was_kept(bucket, "moved")
     assert either.content("moved") == b"content, more"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import trio
 
 from ossmount.oss import Client, ClientOptions, Endpoint, RetryPolicy, StaticCredentials
 from ossmount.oss.endpoints import Origin
+from ossmount.server.threaded import ThreadedServer
 from ossmount.wire.message import Headers, Request, Response, decode_target
 
 if TYPE_CHECKING:
@@ -187,3 +188,12 @@ def client_of() -> Callable[[httpx.AsyncBaseTransport], Client]:
         )
 
     return make
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[list[ThreadedServer]]:
+    """Two servers with an empty bucket each, for clusters."""
+    with ThreadedServer(tmp_path / "1") as one, ThreadedServer(tmp_path / "2") as two:
+        for server in (one, two):
+            server.store.put_bucket("bucket")
+        yield [one, two]

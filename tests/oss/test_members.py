@@ -28,16 +28,8 @@ from ossmount.wire.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[list[ThreadedServer]]:
-    with ThreadedServer(tmp_path / "1") as one, ThreadedServer(tmp_path / "2") as two:
-        for server in (one, two):
-            server.store.put_bucket("bucket")
-        yield [one, two]
 
 
 @pytest.fixture

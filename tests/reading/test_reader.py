@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from ossmount.reading import Reader, Reading, ReadingOptions
+from ossmount.reading.reader import MAX_HOLE
 
 if TYPE_CHECKING:
     from ossmount.wire.models import Source
@@ -106,6 +107,10 @@ async def test_a_file_whose_beginning_came_with_its_open_is_read_ahead_as_quickl
     assert len(link.gets) < 100
 
 
+def covers(outer: Any, inner: Any) -> bool:
+    return bool(outer.start <= inner.start and inner.stop <= outer.stop)
+
+
 async def test_concurrent_reads_in_any_order_fetch_everything_once(
     autojump_clock: trio.testing.MockClock, link: Link, make_reading: MakeReading, large: bytes
 ) -> None:
@@ -121,8 +126,11 @@ async def test_concurrent_reads_in_any_order_fetch_everything_once(
             for offset in range(batch, batch + 8 * STEP, STEP):
                 nursery.start_soon(read, offset)
 
-    # In about one order of twenty, of which trio draws one, a single read is fetched a second time.
-    assert link.fetched <= len(data) + STEP
+    # A request may go through one small hole, though another brings what is in it: that is cheaper than a third.
+    inside = [get for get in link.gets if any(get is not other and covers(other, get) for other in link.gets)]
+    assert link.fetched == len(data) + sum(get.size for get in inside)
+    assert len(inside) <= 1
+    assert all(get.size <= MAX_HOLE for get in inside)
     assert len(link.gets) < 70
 
 
