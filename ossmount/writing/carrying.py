@@ -27,6 +27,7 @@ from ..oss import copying
 from ..wire.errors import AccessDenied, EntityTooLarge, NoSuchKey, PreconditionFailed, ServiceError
 from ..wire.metadata import carried
 from ..wire.models import CopyObjectResult, ObjectHead, ObjectSummary, Source, SymlinkResult
+from .groups import one_error
 from .intents import Intent, Verb
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ class Carried:
     source: Source | None = None
     modified: float = 0.0
     version: int = 0  # of the staged file, for a PUT
+
+
+class _Question:
+    """An ACL that is being asked for; whoever wants to know it too waits for the same answer."""
+
+    def __init__(self) -> None:
+        self.ended = trio.Event()
+        self.answered = False
+        self.acl: str | None = None
 
 
 Moved = dict[str, Carried]  # old key -> what it is now
@@ -78,6 +88,7 @@ class Carrying:
         self._keep_acl = keep_acl
         # Keys and ETags of objects that this mount made, with neither ACL nor tags.
         self._plain: cachetools.LRUCache[str, str] = cachetools.LRUCache(200_000)
+        self._asking: dict[tuple[str, str | None, Bucket], _Question] = {}
 
     async def carry(self, intent: Intent) -> Carried | None:
         """Carry *intent* out.
@@ -136,13 +147,18 @@ class Carrying:
                 2, "the staged bytes of this file are not there any more", intent.data.get("staged")
             )
         headers = dict(intent.data["headers"])
+        meta = intent.data["meta"]
         await self._preserve(intent.key)
         if intent.data.get("replaces"):
-            headers.update(await self.kept(intent.key, intent.data))
-        result = await intent.upload.finish(headers, intent.data["meta"])
+            with one_error():
+                async with trio.open_nursery() as nursery:
+                    if not intent.data.get("tagged"):  # tags are told when an upload begins, an ACL when it ends
+                        nursery.start_soon(intent.upload.prepare, dict(headers), meta)
+                    headers.update(await self.kept(intent.key, intent.data))
+        result = await intent.upload.finish(headers, meta)
         modified = result.last_modified
         if not result.attributes_current:
-            copy = await _copy_onto_itself(self._bucket, result.source, headers, intent.data["meta"])
+            copy = await _copy_onto_itself(self._bucket, result.source, headers, meta)
             modified = copy.last_modified
         if "x-oss-object-acl" not in headers and "x-oss-tagging" not in headers:
             self._plain[intent.key] = result.source.etag
@@ -329,8 +345,24 @@ class Carrying:
         """Return the ACL that *key* has of its own, or None."""
         if not self._keep_acl or self._is_plain(key, etag):
             return None
+        bucket = bucket or self._bucket
+        if (question := self._asking.get((key, etag, bucket))) is not None:
+            await question.ended.wait()
+            if question.answered:
+                return question.acl
+        question = self._asking[key, etag, bucket] = _Question()
         try:
-            acl: str = await (bucket or self._bucket).get_object_acl(key)
+            question.acl = await self._ask_acl(key, bucket)
+            question.answered = True
+        finally:
+            question.ended.set()
+            if self._asking.get((key, etag, bucket)) is question:
+                del self._asking[key, etag, bucket]
+        return question.acl
+
+    async def _ask_acl(self, key: str, bucket: Bucket) -> str | None:
+        try:
+            acl: str = await bucket.get_object_acl(key)
         except NoSuchKey:
             return None
         except AccessDenied as exc:

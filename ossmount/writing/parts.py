@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from .space import Space
     from .staging import Staged
 
-__all__ = ["Parts", "crc64_of"]
+__all__ = ["Begun", "Parts", "crc64_of"]
 
 log = logging.getLogger(__name__)
 
 _CHUNK: Final = 8 << 20
+_ACL: Final = "x-oss-object-acl"
 
 
 def crc64_of(parts: Sequence[DonePart]) -> int | None:
@@ -52,6 +53,25 @@ def crc64_of(parts: Sequence[DonePart]) -> int | None:
             return None
         whole = crc64_combine(whole, part.crc64, part.size)
     return whole
+
+
+class Begun:
+    """The id of an upload, which may still be asked for."""
+
+    def __init__(self, upload_id: str | None = None) -> None:
+        self._upload_id = upload_id
+        self._told = trio.Event()
+
+    def tell(self, upload_id: str) -> None:
+        """Let those who wait have it."""
+        self._upload_id = upload_id
+        self._told.set()
+
+    async def known(self) -> str:
+        """Return it when it is known."""
+        while self._upload_id is None:
+            await self._told.wait()
+        return self._upload_id
 
 
 class Parts:
@@ -119,14 +139,19 @@ class Parts:
 
     # -- the upload --
 
-    async def begin(self, headers: Mapping[str, str], meta: Mapping[str, str], unit: int | None) -> None:
-        """Begin the upload unless it has begun."""
+    async def begin(self, headers: Mapping[str, str], meta: Mapping[str, str], unit: int | None) -> str:
+        """Begin the upload unless it has begun, and return its id."""
         async with self._beginning:
             if self.upload_id is None:
                 upload_id = await self._bucket.initiate_multipart_upload(self._key, headers=headers, meta=meta)
                 self.forget()
-                self.upload_id, self.unit, self.sent_as = upload_id, unit, (dict(headers), dict(meta))
+                self.upload_id, self.unit, self.sent_as = upload_id, unit, (_without_acl(headers), dict(meta))
                 self._changed()
+            return self.upload_id
+
+    def say(self, headers: Mapping[str, str], meta: Mapping[str, str]) -> bool:
+        """Whether the upload was begun with *headers* and *meta*; the ACL among them is told when it ends."""
+        return self.sent_as == (_without_acl(headers), meta)
 
     async def abandon(self) -> None:
         """Delete what is in the bucket; nothing is forgotten before that is done."""
@@ -180,13 +205,19 @@ class Parts:
 
     # -- one part --
 
-    async def send(self, steps: Sequence[Part], upload_id: str) -> None:
+    async def send(self, steps: Sequence[Part], headers: Mapping[str, str], meta: Mapping[str, str]) -> None:
         """Send *steps*, several at a time; one that is on its way already is just waited for.
+
+        If the upload has not begun, it begins meanwhile, with *headers* and *meta* and parts that are cut freely.
 
         Raises:
             OSSError: One could not be sent; the others are given up.
         """
         waiting = iter(steps)
+        begun = Begun(self.upload_id)
+
+        async def begin() -> None:
+            begun.tell(await self.begin(headers, meta, None))
 
         async def work() -> None:
             for step in waiting:
@@ -194,10 +225,12 @@ class Parts:
                     await event.wait()
                 else:
                     self.take_off(step)
-                    await self.fly(step, upload_id)
+                    await self.fly(step, begun)
 
         with one_error():
             async with trio.open_nursery() as nursery:
+                if self.upload_id is None:
+                    nursery.start_soon(begin)
                 for _ in range(min(self._parallel, len(steps))):
                     nursery.start_soon(work)
 
@@ -207,7 +240,7 @@ class Parts:
         self.done.pop(step.number, None)
         self.flying[step.number] = trio.Event()
 
-    async def fly(self, step: Part, upload_id: str) -> None:
+    async def fly(self, step: Part, begun: Begun) -> None:
         """Send or copy one part.
 
         Raises:
@@ -216,16 +249,17 @@ class Parts:
         try:
             async with self._limiter:
                 copies = isinstance(step, CopyPart)
-                part = await (self._copy(step, upload_id) if copies else self._upload(step, upload_id))
-            if part is not None and self.upload_id == upload_id:
+                part = await (self._copy(step, await begun.known()) if copies else self._upload(step, begun))
+            if part is not None and self.upload_id == await begun.known():
                 self.done[step.number] = part
                 self._changed()
         finally:
             self.flying.pop(step.number).set()
 
-    async def _upload(self, step: Part, upload_id: str) -> DonePart | None:
+    async def _upload(self, step: Part, begun: Begun) -> DonePart | None:
         async with memory(self._space, step.size):
             body, version = await snapshot(self._staged, step.start, step.stop, self._read_base)
+            upload_id = await begun.known()
             if self._staged.size < step.stop:
                 return None  # cut off meanwhile
             part = await self._bucket.upload_part(self._key, upload_id, step.number, body)
@@ -263,3 +297,7 @@ class Parts:
 
     def __repr__(self) -> str:
         return f"<Parts {self._key!r} {self.upload_id} done={len(self.done)} flying={len(self.flying)}>"
+
+
+def _without_acl(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name != _ACL}

@@ -29,13 +29,14 @@ from ..wire.errors import (
     NoSuchKey,
     NoSuchUpload,
     ObjectNotAppendable,
+    OSSError,
     PositionNotEqualToLength,
     PreconditionFailed,
 )
 from ..wire.models import ObjectType, PartResult, Source
 from .attempts import Attempts
 from .groups import one_error
-from .parts import Parts, crc64_of
+from .parts import Begun, Parts, crc64_of
 from .plan import Append, Grid, KeepPart, Multipart, Part, Plan, appends_only, plan
 from .progress import Attempt, DonePart, UploadResult, UploadState
 from .snapshot import memory, snapshot
@@ -213,7 +214,7 @@ class Upload:
 
         async def send(step: Part, upload_id: str) -> None:
             try:
-                await parts.fly(step, upload_id)
+                await parts.fly(step, Begun(upload_id))
             finally:
                 mine.discard(step.number)
                 wake.set()
@@ -232,6 +233,22 @@ class Upload:
             await wake.wait()
 
     # -- when it is to be in the bucket --
+
+    async def prepare(self, headers: Mapping[str, str], meta: Mapping[str, str]) -> None:
+        """Send what the object is made of, as far as that can be done before all of its *headers* are known.
+
+        The ACL may still be missing: it is told when parts become an object.  What goes wrong here goes wrong again in
+        `finish`, and is told then.
+        """
+        self._finishing = True
+        try:
+            with suppress(OSSError, OSError):
+                await self._parts.settle_doubts()
+                if not self._is_there(self.staged.base):
+                    await self._bring_parts(headers, meta)
+        finally:
+            self._finishing = False
+            self._save_rest()
 
     async def finish(self, headers: Mapping[str, str], meta: Mapping[str, str]) -> UploadResult:
         """Make the object with *headers* and user metadata *meta*.
@@ -337,22 +354,30 @@ class Upload:
         return UploadResult(source, result.last_modified, False, version)
 
     async def _put_parts(self, headers: dict[str, str], meta: dict[str, str]) -> UploadResult | None:
+        if (brought := await self._bring_parts(headers, meta)) is None:
+            return None
+        return await self._complete(*brought, headers, self._parts.say(headers, meta))
+
+    async def _bring_parts(
+        self, headers: Mapping[str, str], meta: Mapping[str, str]
+    ) -> tuple[list[DonePart], str] | None:
+        """Return the parts that make the object, all in the bucket, and their upload; None if it is not made of parts.
+
+        They are current until the next await.
+        """
         parts = self._parts
         asked = False
         while isinstance(decision := self._decide(), Multipart):
-            if (upload_id := parts.upload_id) is None:
-                await parts.begin(headers, meta, None)
-            elif decision.unit != parts.unit:
+            missing = [step for step in decision.steps if not isinstance(step, KeepPart)]
+            if (upload_id := parts.upload_id) is not None and decision.unit != parts.unit:
                 await parts.abandon()
-            elif missing := [step for step in decision.steps if not isinstance(step, KeepPart)]:
-                await parts.send(missing, upload_id)
+            elif missing or upload_id is None:
+                await parts.send(missing, headers, meta)
             elif not asked and any(part.crc64 is None for part in parts.done.values()):
                 asked = True
                 await parts.learn_checksums(upload_id)
             else:
-                # No await from the decision above to the request.
-                done = [parts.done[step.number] for step in decision.steps]
-                return await self._complete(done, upload_id, headers, (headers, meta) == parts.sent_as)
+                return [parts.done[step.number] for step in decision.steps], upload_id
         return None
 
     async def _complete(

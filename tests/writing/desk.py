@@ -22,11 +22,12 @@ from ossmount.writing.staging import Staged, Staging
 from ossmount.writing.upload import Upload, UploadResult, UploadState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from ossmount.oss.bucket import Bucket
     from ossmount.server.threaded import ThreadedServer
+    from ossmount.writing.snapshot import ReadBase
 
 KiB = 1 << 10
 PART = 128 * KiB
@@ -71,13 +72,15 @@ class Desk:
         self.server.reset()
         return self
 
-    def begin(self) -> Upload:
+    def begin(
+        self, *, read_base: ReadBase | None = None, save: Callable[[UploadState | None], None] | None = None
+    ) -> Upload:
         self.upload = Upload(
             self.bucket,
             self.staged,
             "k",
-            read_base=self.read_base,
-            save=self.save,
+            read_base=read_base or self.read_base,
+            save=save or self.save,
             options=self.options,
             limiter=self.limiter,
             space=self.space,

@@ -7,6 +7,7 @@ from typing import Any
 import oss2
 import pytest
 import trio
+import trio.testing
 
 from ossmount.oss import Bucket, copying
 from ossmount.server.faults import Fault
@@ -105,6 +106,46 @@ async def test_a_change_of_what_has_gone_is_nothing_but_a_directory_gets_its_mar
     assert carried.source is None
     await carrying.carry(intent(Verb.UPDATE, "d/", **data))
     assert keys(oss2_bucket) == ["d/"]
+
+
+async def test_an_acl_that_several_want_to_know_is_asked_for_once(
+    carrying: Carrying, oss_server: ThreadedServer, oss2_bucket: oss2.Bucket
+) -> None:
+    oss2_bucket.put_object("a", b"", headers={"x-oss-object-acl": "private"})
+    acls: list[str | None] = []
+
+    async def ask() -> None:
+        acls.append(await carrying.acl_of("a"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(ask)
+    assert acls == ["private"] * 5
+    assert oss_server.count("GetObjectACL") == 1
+
+    oss2_bucket.put_object_acl("a", "public-read")
+    assert await carrying.acl_of("a") == "public-read"
+
+
+async def _cancel(scope: trio.CancelScope) -> None:
+    scope.cancel()
+
+
+async def test_an_acl_whose_asker_was_cancelled_is_asked_for_again(
+    carrying: Carrying, oss_server: ThreadedServer, oss2_bucket: oss2.Bucket
+) -> None:
+    oss2_bucket.put_object("a", b"", headers={"x-oss-object-acl": "private"})
+    given_up = trio.CancelScope()
+
+    async def ask_and_give_up() -> None:
+        with given_up:
+            await carrying.acl_of("a")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_and_give_up)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(_cancel, given_up)
+        assert await carrying.acl_of("a") == "private"
 
 
 async def test_a_rename_moves_object_acl_and_tags(carrying: Carrying, told: Told, oss2_bucket: oss2.Bucket) -> None:

@@ -6,18 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
-from ossmount.server.faults import Fault
+from ossmount.server.faults import Fault, deny
 from ossmount.wire.checksums import crc64
-from ossmount.wire.errors import (
-    IntegrityError,
-    OSSError,
-)
+from ossmount.wire.errors import AccessDenied, IntegrityError, OSSError
 from ossmount.wire.models import CompleteResult, ListPartsResult, PartResult, Source
 from tests.writing.desk import HEADERS, META, PART, Desk, KiB, asked, noise
 
 if TYPE_CHECKING:
-    pass
+    from ossmount.writing.upload import UploadState
 
 
 async def test_a_small_file_is_one_request(desk: Desk) -> None:
@@ -90,6 +88,64 @@ async def test_the_part_being_written_stays_here(desk: Desk) -> None:
     assert asked(desk)["UploadPart"] == 1
     assert not desk.upload.ready()
     assert desk.upload.has_begun
+    await desk.finish()
+
+
+async def test_what_is_prepared_only_has_to_be_completed_and_then_gets_its_acl(desk: Desk) -> None:
+    await desk.create(noise(64 * PART))
+    desk.write(30 * PART + 100, b"changed")
+
+    await desk.upload.prepare(HEADERS, META)
+    assert asked(desk) == {"InitiateMultipartUpload": 1, "GetObject": 1, "UploadPartCopy": 2, "UploadPart": 1}
+    desk.server.reset()
+    result = await desk.upload.finish({**HEADERS, "x-oss-object-acl": "private"}, META)
+
+    assert asked(desk) == {"CompleteMultipartUpload": 1}
+    assert result.attributes_current
+    await desk.check(result)
+    assert await desk.bucket.get_object_acl("k") == "private"
+    assert await desk.stray_uploads() == 0
+
+
+async def test_what_changes_after_it_was_prepared_is_sent_again(desk: Desk) -> None:
+    await desk.create(noise(64 * PART))
+    desk.write(30 * PART + 100, b"changed")
+
+    await desk.upload.prepare(HEADERS, META)
+    desk.write(30 * PART + 50, b"once more")
+    desk.truncate(50 * PART)
+
+    await desk.finish()
+    assert await desk.stray_uploads() == 0
+
+
+async def test_what_cannot_be_prepared_is_told_when_it_is_to_be_finished(desk: Desk) -> None:
+    await desk.create(noise(64 * PART))
+    desk.write(30 * PART + 100, b"changed")
+    desk.server.faults.add(deny("", "UploadPart"))
+
+    await desk.upload.prepare(HEADERS, META)
+    with pytest.raises(AccessDenied):
+        await desk.finish()
+    desk.server.faults.clear()
+    await desk.finish()
+
+
+async def test_clean_bytes_are_fetched_while_the_upload_begins(desk: Desk) -> None:
+    await desk.create(noise(64 * PART))
+    desk.write(30 * PART + 100, b"changed")
+    begun = trio.Event()
+
+    def save(state: UploadState | None) -> None:
+        desk.save(state)
+        begun.set()
+
+    async def read_base(source: Source, start: int, stop: int) -> bytes:
+        assert not desk.upload.has_begun
+        await begun.wait()
+        return await desk.read_base(source, start, stop)
+
+    desk.begin(read_base=read_base, save=save)
     await desk.finish()
 
 
