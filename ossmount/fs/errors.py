@@ -61,7 +61,7 @@ TABLE: Final[dict[type[BaseException], Row]] = {
         errno.EREMOTE,
         "the object is archived. 'Object is remote' says so, and nothing else here gives it: EACCES would send people "
         "to the policies, EIO to the cables, ENODATA means an extended attribute that is not there",
-        "restore the object first (ossutil restore), or let the bucket read archived objects directly",
+        "restore the object first (ossmount object restore), or let the bucket read archived objects directly",
     ),
     oss.RestoreAlreadyInProgress: Row(
         errno.EALREADY, "the restoration of the archived object is under way", "wait until the object is restored"

@@ -194,6 +194,7 @@ class FileSystem:
         try:
             if file.staged is None and size:
                 await self.opening.validate(node, writing=True)
+                await self.opening.check_restored(node)
             await file.truncate(size)
         finally:
             is_last = file.writers == 1
@@ -353,6 +354,8 @@ class FileSystem:
                 await file.truncate(0)
             elif file.staged is None:
                 await self.opening.validate(node, writing=writing)
+                if writing:
+                    await self.opening.check_restored(node)
         except BaseException:
             file.released(0, writing=writing)
             raise

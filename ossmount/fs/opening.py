@@ -22,7 +22,7 @@ import trio
 from ..tree.attributes import SYMLINK_TYPE, TEXT_MAX, Kind
 from ..tree.lookup import KindChanged
 from ..wire.checksums import crc64
-from ..wire.errors import InvalidRange, NoSuchKey, NotModified, OSSError
+from ..wire.errors import InvalidObjectState, InvalidRange, NoSuchKey, NotModified, OSSError
 
 if TYPE_CHECKING:
     from ..tree.inodes import Node
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SMALL = 1 << 20  # a file up to this size is fetched whole
 FIRST = SMALL + (128 << 10)  # one mebibyte for the program, and what the kernel reads ahead of it
 FETCHED_FOR = 1.0  # seconds for which bytes fetched ahead are as good as fetched at open
+_ARCHIVED = frozenset({"Archive", "ColdArchive", "DeepColdArchive"})
 _MOST_HEADS = 256
 _MOST_FILES = 32
 _MOST_BYTES = 8 << 20
@@ -149,6 +150,16 @@ class Opening:
         except KindChanged:
             raise OSError(errno.ESTALE, "it is of another kind than the listing could tell", source.key) from None
 
+    async def check_restored(self, node: Node) -> None:
+        """See that what *node* holds can be copied: of an archived object not before it is restored.
+
+        Raises:
+            InvalidObjectState: it cannot.
+        """
+        if node.source is not None and (node.headers or {}).get("x-oss-storage-class") in _ARCHIVED:
+            with suppress(NoSuchKey, InvalidRange):  # renamed meanwhile; empty
+                await self._rooms.bucket.get_object(node.source.key, start=0, stop=1)
+
     async def _head_and_acl(self, node: Node, source: Source) -> ObjectHead:
         """Ask for all that is needed to write *node* again as it was: one round trip now saves one at close."""
         answer: ObjectHead | OSSError
@@ -222,11 +233,12 @@ class Opening:
             if walk.stats:
                 self._stat_ahead(walk, node)
         if not node.known and 0 < source.size <= SMALL and (walk is None or not walk.stats):
-            head = await self.peek(node)
-            self._remember_fetched(node)
-        else:
-            head = await self._rooms.lookup.head(source.key)
-            _remember(self._asked, node)
+            with suppress(InvalidObjectState):  # it is archived: it cannot be read, and is there all the same
+                head = await self.peek(node)
+                self._remember_fetched(node)
+                return head
+        head = await self._rooms.lookup.head(source.key)
+        _remember(self._asked, node)
         return head
 
     def _note_open(self, node: Node) -> None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OF_BUCKET = (Place.BUCKET, Place.CONFIGURATION)
+_NO_MARKER = "the directory is no object of its own"
+# Headers that every object has: what nobody said is the service's.
+_ALWAYS = ("content-type", "x-oss-storage-class")
 
 
 class Properties:
@@ -102,6 +105,8 @@ class Properties:
         await self._fs.opening.attributes(node)
         if prop is None:
             await self._update(node, xattrs.remove_xattr(node.meta or {}, name))
+        elif _is_only_a_prefix(node):
+            raise values.absent(prop, _NO_MARKER)
         elif prop.place is Place.ACL:
             await self._act(node, lambda: self._fs.rooms.changes.set_acl(node, "default"))
         elif prop.place is Place.TAGS:
@@ -135,7 +140,11 @@ class Properties:
             raise FileNotFoundError(errno.ENOENT, "the file has been removed", node.name.decode())
         if node.file is not None:
             node.file.commit()
-        await self._fs.finish([append()])
+        changes = self._fs.rooms.changes
+        with self._fs.rooms.log.together():
+            made = [changes.make_directory(node, dict(node.meta or {}))] if _is_only_a_prefix(node) else []
+            intents = [*made, append()]
+        await self._fs.finish(intents)
 
     async def _get_property(self, node: Node, prop: Property) -> bytes:
         if node.made is not None:
@@ -145,9 +154,14 @@ class Properties:
             return self._get_local(node, prop)
         if prop.place is Place.HEADER and node.parent is not None:
             await self._fs.opening.attributes(node)
-            return values.value_in_headers(prop, node.headers or {})
+            if prop.header in (node.headers or {}) or prop.header not in _ALWAYS:
+                return values.value_in_headers(prop, node.headers or {})
         if node.parent is None or node.is_unlinked:
             raise values.absent(prop, "there is no object for it")
+        if node.is_directory:
+            await self._fs.opening.attributes(node)
+            if _is_only_a_prefix(node):
+                raise values.absent(prop, _NO_MARKER)
         key = rooms.inodes.key_of(node)
         if prop.place is Place.URL:
             return (await self._url_of(key)).encode()
@@ -216,6 +230,11 @@ class Properties:
         await self._get_of_bucket(prop)  # to the service it is no error that there is none, to removexattr(2) it is
         with _about(prop):
             await self._fs.rooms.bucket.delete_configuration(CONFIGURATIONS[prop.name])
+
+
+def _is_only_a_prefix(node: Node) -> bool:
+    """Tell whether *node*, whose attributes were asked for, is a directory for no other reason than keys below it."""
+    return node.directory is not None and node.directory.marker is False
 
 
 @contextmanager

@@ -29,6 +29,7 @@ class Renaming:
 
         Raises:
             OSError: ENOENT, EEXIST (*exclusive*), EISDIR, ENOTDIR, ENOTEMPTY, EINVAL, ENAMETOOLONG.
+            InvalidObjectState: a file is archived, and so cannot be copied.
         """
         fs, rooms = self._fs, self._fs.rooms
         node = await fs.child(parent, name)
@@ -44,8 +45,10 @@ class Renaming:
                 await rooms.listing.fill(target)
             elif node.is_directory:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), new_name.decode())
-        if not node.is_directory and not node.known:
-            await fs.opening.attributes(node)
+        if not node.is_directory:
+            if not node.known:
+                await fs.opening.attributes(node)
+            await fs.opening.check_restored(node)
 
         # From here on nothing awaits until the view has changed; what was true before the awaits is checked again.
         if parent.directory is None or parent.directory.children.get(name) is not node or new_parent.is_unlinked:

@@ -125,6 +125,36 @@ async def test_what_no_attribute_can_hold_is_too_big(world: Any) -> None:
 # What is no object
 
 
+async def test_a_directory_that_is_only_a_prefix_has_no_properties(world: Any, oss2_bucket: oss2.Bucket) -> None:
+    oss2_bucket.put_object("there/below", b"")
+    async with world.mount() as view:
+        for name in ("etag", "url", "acl", "tags", "content-type", "storage-class"):
+            with raises(errno.ENODATA):
+                await view.getxattr("there", f"user.oss.{name}")
+        for name in ("acl", "tags", "content-type"):
+            with raises(errno.ENODATA):
+                await removexattr(view, "there", f"user.oss.{name}")
+    assert not oss2_bucket.object_exists("there/")
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_directory_that_is_only_a_prefix_becomes_an_object_when_it_gets_a_property(
+    world: Any, oss2_bucket: oss2.Bucket, waits: bool
+) -> None:
+    for name in ("tagged", "opened"):
+        oss2_bucket.put_object(f"{name}/below", b"")
+    async with world.mount(waits=waits) as view:
+        await view.setxattr("tagged", "user.oss.tags", b"a=b")
+        await view.setxattr("opened", "user.oss.acl", b"public-read")
+        assert await view.getxattr("tagged", "user.oss.tags") == b"a=b"
+        assert await view.getxattr("opened", "user.oss.acl") == b"public-read"
+        assert await view.flush() == {"pending": 0, "failed": []}
+        await view.unlink("opened/below")
+        await view.rmdir("opened")
+    assert oss2_bucket.get_object_tagging("tagged/").tag_set.tagging_rule == {"a": "b"}
+    assert [each.key for each in oss2.ObjectIterator(oss2_bucket)] == ["tagged/", "tagged/below"]
+
+
 @pytest.mark.parametrize("prefix", ["", "some/where/"])
 async def test_the_root_is_no_object(world: Any, prefix: str) -> None:
     async with world.mount(prefix=prefix) as view:
@@ -283,3 +313,20 @@ async def test_a_directory_is_as_clean_as_what_is_in_it(world: Any) -> None:
         assert await view.getxattr("dir", "user.oss.state") == b"pending"
         await view.flush()
         assert await view.getxattr("dir", "user.oss.state") == b"clean"
+
+
+async def test_what_every_object_has_a_file_made_here_has_when_it_is_in_the_bucket(world: Any) -> None:
+    async with world.mount() as view:
+        fh = await view.open("new", os.O_CREAT | os.O_WRONLY)
+        for name in ("content-type", "storage-class"):
+            with raises(errno.ENODATA):
+                await view.getxattr("new", f"user.oss.{name}")
+        await view.close(fh)
+        assert await view.getxattr("new", "user.oss.content-type") == b"application/octet-stream"
+        assert await view.getxattr("new", "user.oss.storage-class") == b"Standard"
+        await view.setxattr("new", "user.oss.content-type", b"text/x-new")
+        assert await view.getxattr("new", "user.oss.content-type") == b"text/x-new"
+        await removexattr(view, "new", "user.oss.content-type")
+        assert await view.getxattr("new", "user.oss.content-type") == b"application/octet-stream"
+        with raises(errno.ENODATA):
+            await view.getxattr("new", "user.oss.cache-control")
