@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +35,8 @@ from .options import (
     text,
 )
 from .sources import ConfigError
+from .wire.failures import OutOfLimits
+from .wire.limits import check_bucket_name
 from .wire.signing import MAX_EXPIRES_V4
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ __all__ = [
 
 _MIB = 1 << 20
 _CENTURY = 36500 * 86400.0  # seconds; version 1 of the signature names the second, and sets no limit
-_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
 def _role_duration(value: object) -> float:
@@ -432,14 +432,16 @@ def parse_mount_options(words: str, *, sloppy: bool = False) -> tuple[dict[str, 
 def parse_source(source: str) -> tuple[str, str]:
     """Split `BUCKET[:PREFIX]` or `oss://BUCKET[/PREFIX]` into the bucket and the key prefix (empty, or ending in "/").
 
-    Raises ConfigError for what is no bucket name (3 to 63 of a-z, 0-9 and "-": PutBucket).
+    Raises ConfigError for what is no bucket name.
     """
     if source.startswith("oss://"):
         bucket, _, prefix = source.removeprefix("oss://").partition("/")
     else:
         bucket, _, prefix = source.partition(":")
-    if not _BUCKET_NAME.fullmatch(bucket):
-        raise ConfigError(f"{bucket!r} is no bucket name: 3 to 63 of a-z, 0-9 and -, not beginning or ending with -")
+    try:
+        check_bucket_name(bucket)
+    except OutOfLimits as exc:
+        raise ConfigError(str(exc)) from None
     return bucket, _clean_prefix(prefix)
 
 

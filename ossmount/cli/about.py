@@ -7,32 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import parse_duration
-from .conditions import condition_options
-from .connection import OBJECT, PAIR, Connection, Name, Parsed, make, print_json
+from .connection import Connection, make, print_json
 from .console import moment
+from .parameters import (
+    OBJECT,
+    Name,
+    acl_type,
+    attribute_options,
+    condition_options,
+    expires_option,
+    forbid_option,
+    header_option,
+    json_option,
+    object_argument,
+    pairs,
+    process_option,
+    version_option,
+)
 from .running import one_line
-from .transfer import ACLS, forbid_option, header_option, meta_option, version_option
 
 if TYPE_CHECKING:
     from ..oss import Bucket
 
-_DURATION = Parsed("duration", parse_duration)
-
-_named = click.argument("name", metavar="OBJECT", type=OBJECT)
-_set = click.option(
-    "--set", "changed", type=PAIR, multiple=True, metavar="NAME=VALUE", help="Set it.  Can be repeated."
-)
 _remove = click.option("--remove", multiple=True, metavar="NAME", help="Remove it.  Can be repeated.")
 _clear = click.option("--clear", is_flag=True, help="Remove all that is not set.")
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @make("head", "ossmount object head oss://my-bucket/photo.jpg --json")
-@_named
+@object_argument
 @version_option
 @condition_options
-@_as_json
+@json_option
 def head(connection: Connection, name: Name, version_id: str | None, conditions: dict[str, Any], as_json: bool) -> None:
     """Show everything about an object but its bytes."""
     found = connection.with_bucket(
@@ -53,23 +58,22 @@ def head(connection: Connection, name: Name, version_id: str | None, conditions:
     "ossmount object meta oss://my-bucket/photo.jpg --set color=red --remove shape",
     "ossmount object meta oss://my-bucket/photo.jpg --header Cache-Control=no-cache",
 )
-@_named
-@_set
+@object_argument
+@pairs("--set", "changed", "Set it.")
 @_remove
 @_clear
 @header_option
-@_as_json
+@json_option
 def meta(
     connection: Connection,
     name: Name,
-    changed: tuple[tuple[str, str], ...],
+    changed: dict[str, str],
     remove: tuple[str, ...],
     clear: bool,
-    header: tuple[tuple[str, str], ...],
+    headers: dict[str, str],
     as_json: bool,
 ) -> None:
     """Show or change user metadata and headers of an object; what is not named stays."""
-    headers = dict(header)
 
     async def act(bucket: Bucket) -> dict[str, str]:
         found = (await bucket.head_object(name.key)).meta
@@ -77,7 +81,7 @@ def meta(
             return found
         gone = {each.lower() for each in remove}
         wanted = {} if clear else {each: value for each, value in found.items() if each.lower() not in gone}
-        wanted |= {each.lower(): value for each, value in changed}
+        wanted |= {each.lower(): value for each, value in changed.items()}
         await bucket.put_object_meta(name.key, wanted, headers=headers)
         return wanted
 
@@ -89,8 +93,8 @@ def meta(
     "ossmount object acl oss://my-bucket/photo.jpg",
     "ossmount object acl oss://my-bucket/photo.jpg public-read",
 )
-@_named
-@click.argument("acl", type=ACLS, required=False)
+@object_argument
+@click.argument("acl", type=acl_type, required=False)
 @version_option
 def acl(connection: Connection, name: Name, acl: str | None, version_id: str | None) -> None:
     """Show who may read and write an object, or set it."""
@@ -111,16 +115,16 @@ def acl(connection: Connection, name: Name, acl: str | None, version_id: str | N
     "ossmount object tag oss://my-bucket/photo.jpg",
     "ossmount object tag oss://my-bucket/photo.jpg --set project=x --remove draft",
 )
-@_named
-@_set
+@object_argument
+@pairs("--set", "changed", "Set it.")
 @_remove
 @_clear
 @version_option
-@_as_json
+@json_option
 def tag(
     connection: Connection,
     name: Name,
-    changed: tuple[tuple[str, str], ...],
+    changed: dict[str, str],
     remove: tuple[str, ...],
     clear: bool,
     version_id: str | None,
@@ -132,7 +136,7 @@ def tag(
         found = {} if clear else await bucket.get_object_tagging(name.key, version_id=version_id)
         if not (changed or remove or clear):
             return found
-        wanted = {each: value for each, value in found.items() if each not in remove} | dict(changed)
+        wanted = {each: value for each, value in found.items() if each not in remove} | changed
         if wanted:
             await bucket.put_object_tagging(name.key, wanted, version_id=version_id)
         else:
@@ -147,26 +151,25 @@ def tag(
     "ossmount object symlink oss://my-bucket/latest",
     "ossmount object symlink oss://my-bucket/latest releases/2.tar",
 )
-@_named
+@object_argument
 @click.argument("target", metavar="[KEY]", required=False)
 @forbid_option
-@meta_option
-@header_option
-@_as_json
+@attribute_options
+@json_option
 def symlink(
     connection: Connection,
     name: Name,
     target: str | None,
     forbid_overwrite: bool,
-    meta: tuple[tuple[str, str], ...],
-    header: tuple[tuple[str, str], ...],
+    headers: dict[str, str],
+    meta: dict[str, str],
     as_json: bool,
 ) -> None:
     """Show where a symlink points, or make OBJECT one that points at KEY of the same bucket.
 
     There need be no such object as KEY.
     """
-    if target is None and (forbid_overwrite or meta or header):
+    if target is None and (forbid_overwrite or meta or headers):
         raise click.UsageError("name the KEY that it shall point at")
     if target is not None and target.startswith("oss://"):
         place = OBJECT.convert(target, None, None)
@@ -177,9 +180,7 @@ def symlink(
     async def act(bucket: Bucket) -> str | None:
         if target is None:
             return (await bucket.get_symlink(name.key)).target
-        await bucket.put_symlink(
-            name.key, target, headers=dict(header), meta=dict(meta), forbid_overwrite=forbid_overwrite
-        )
+        await bucket.put_symlink(name.key, target, headers=headers, meta=meta, forbid_overwrite=forbid_overwrite)
         return None
 
     said = connection.with_bucket(name.bucket, act)
@@ -202,8 +203,8 @@ def _print_pairs(said: dict[str, str], *, as_json: bool) -> None:
     "ossmount object sign oss://my-bucket/photo.jpg --expires 1d",
     "ossmount object sign oss://my-bucket/upload --method PUT --header Content-Type=text/plain",
 )
-@_named
-@click.option("--expires", type=_DURATION, default="1h", show_default=True, metavar="DURATION", help="For how long.")
+@object_argument
+@expires_option("1h")
 @click.option(
     "--method",
     type=click.Choice(("GET", "HEAD", "PUT", "POST", "DELETE")),
@@ -211,17 +212,9 @@ def _print_pairs(said: dict[str, str], *, as_json: bool) -> None:
     show_default=True,
     help="What can be done with it.",
 )
-@click.option("--process", default="", metavar="PROCESS", help="What is done to a picture, as image/resize,w_200.")
-@click.option(
-    "--response", type=PAIR, multiple=True, metavar="NAME=VALUE", help="A header of the answer.  Can be repeated."
-)
-@click.option(
-    "--query",
-    type=PAIR,
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="What else to ask for, such as x-oss-traffic-limit=819200.  Can be repeated.",
-)
+@process_option
+@pairs("--response", "response", "A header of the answer.")
+@pairs("--query", "query", "What else to ask for, such as x-oss-traffic-limit=819200.")
 @header_option
 @version_option
 def sign(
@@ -230,9 +223,9 @@ def sign(
     expires: float,
     method: str,
     process: str,
-    response: tuple[tuple[str, str], ...],
-    query: tuple[tuple[str, str], ...],
-    header: tuple[tuple[str, str], ...],
+    response: dict[str, str],
+    query: dict[str, str],
+    headers: dict[str, str],
     version_id: str | None,
 ) -> None:
     """Print a URL with which anybody can do something to an object for some time.
@@ -246,9 +239,9 @@ def sign(
             method=method,
             expires=int(expires),
             process=process,
-            response=dict(response),
-            parameters=dict(query),
-            headers=dict(header),
+            response=response,
+            parameters=query,
+            headers=headers,
             version_id=version_id,
         ),
     )
@@ -256,7 +249,7 @@ def sign(
 
 
 @make("url", "ossmount object url oss://my-bucket/photo.jpg --base https://cdn.example.com")
-@_named
+@object_argument
 @click.option("--base", default="", metavar="URL", help="Of a CDN or a domain of your own, instead of the service's.")
 def url(connection: Connection, name: Name, base: str) -> None:
     """Print the URL of an object, which is not signed."""
@@ -268,7 +261,7 @@ def url(connection: Connection, name: Name, base: str) -> None:
 
 
 @make("restore", "ossmount object restore oss://my-bucket/old --days 3")
-@_named
+@object_argument
 @click.option(
     "--days",
     type=click.IntRange(1, 365),

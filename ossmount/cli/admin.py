@@ -19,7 +19,7 @@ from ..control import ControlError, NotRunning, Registration, find, forget
 from .console import Failure, WrongUsage, amount, err
 from .mount import fuse_mounts
 
-_runtime_option = click.option(
+runtime_option = click.option(
     "--runtime-dir", "runtime", metavar="DIR", help="Where running mounts are registered, if the mount was told."
 )
 
@@ -34,7 +34,7 @@ def runtime_of(named: str | None) -> Path:
 
 @click.command()
 @click.argument("mountpoint", metavar="MOUNTPOINT")
-@_runtime_option
+@runtime_option
 def flush(mountpoint: str, runtime: str | None) -> None:
     """Wait until every change made so far is complete in OSS."""
     try:
@@ -55,7 +55,7 @@ def flush(mountpoint: str, runtime: str | None) -> None:
 @click.option(
     "--now", is_flag=True, help="Do not wait: pending changes stay in the state directory for the next mount."
 )
-@_runtime_option
+@runtime_option
 def umount(mountpoint: str, lazy: bool, now: bool, runtime: str | None) -> None:
     """Unmount, once every change is complete in OSS."""
     directory = runtime_of(runtime)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .connection import BUCKET, Connection, Name, Parsed, ServiceGroup, connected, print_json, read_json
+from ..wire.limits import BUCKET_ACLS, REDUNDANCY_TYPES, STORAGE_CLASSES
+from .connection import Connection, ServiceGroup, connected, print_json, read_json
 from .console import amount, moment, stdout
+from .parameters import BUCKET, Name, Parsed, bucket_argument, json_option
 from .running import one_line
 
 if TYPE_CHECKING:
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
 
     from ..oss import Bucket, Client
 
-_ACLS = click.Choice(("private", "public-read", "public-read-write"))
-_STORAGE = click.Choice(("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"))
+_ACLS = click.Choice(BUCKET_ACLS)
 
 
 @click.group(cls=ServiceGroup)
@@ -29,13 +30,9 @@ def bucket() -> None:
     """
 
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_named = click.argument("name", metavar="BUCKET", type=BUCKET)
-
-
 @connected(bucket, "ls", "ossmount bucket ls --region cn-hangzhou", "ossmount bucket ls photos- --json")
 @click.argument("prefix", default="")
-@_as_json
+@json_option
 def ls(connection: Connection, prefix: str, as_json: bool) -> None:
     """List your buckets, or those whose names begin with PREFIX."""
 
@@ -51,10 +48,12 @@ def ls(connection: Connection, prefix: str, as_json: bool) -> None:
 
 
 @connected(bucket, "create", "ossmount bucket create my-bucket --region cn-hangzhou --storage-class IA")
-@_named
+@bucket_argument
 @click.option("--acl", type=_ACLS, help="Who else may read or write.  [default: private]")
-@click.option("--storage-class", type=_STORAGE, help="Storage class of new objects.  [default: Standard]")
-@click.option("--redundancy", type=click.Choice(("LRS", "ZRS")), help="Copies in one zone, or in several.")
+@click.option(
+    "--storage-class", type=click.Choice(STORAGE_CLASSES), help="Storage class of new objects.  [default: Standard]"
+)
+@click.option("--redundancy", type=click.Choice(REDUNDANCY_TYPES), help="Copies in one zone, or in several.")
 def create(
     connection: Connection, name: Name, acl: str | None, storage_class: str | None, redundancy: str | None
 ) -> None:
@@ -69,15 +68,15 @@ def create(
 
 
 @connected(bucket, "rm", "ossmount bucket rm my-bucket")
-@_named
+@bucket_argument
 def rm(connection: Connection, name: Name) -> None:
     """Remove a bucket, which must be empty."""
     connection.with_bucket(name.bucket, lambda bucket: bucket.delete_bucket())
 
 
 @connected(bucket, "info", "ossmount bucket info my-bucket")
-@_named
-@_as_json
+@bucket_argument
+@json_option
 def info(connection: Connection, name: Name, as_json: bool) -> None:
     """Show what kind of bucket it is."""
     found = connection.with_bucket(name.bucket, lambda bucket: bucket.get_bucket_info())
@@ -85,8 +84,8 @@ def info(connection: Connection, name: Name, as_json: bool) -> None:
 
 
 @connected(bucket, "stat", "ossmount bucket stat my-bucket --json")
-@_named
-@_as_json
+@bucket_argument
+@json_option
 def stat(connection: Connection, name: Name, as_json: bool) -> None:
     """Show how much is in it, as of the service's last count, which is about once an hour."""
     found = connection.with_bucket(name.bucket, lambda bucket: bucket.get_bucket_stat())
@@ -110,7 +109,7 @@ def _show(facts: Mapping[str, object], *, as_json: bool) -> None:
 
 
 @connected(bucket, "acl", "ossmount bucket acl my-bucket", "ossmount bucket acl my-bucket public-read")
-@_named
+@bucket_argument
 @click.argument("acl", type=_ACLS, required=False)
 def acl(connection: Connection, name: Name, acl: str | None) -> None:
     """Show who may read and write, or set it."""
@@ -127,7 +126,7 @@ def acl(connection: Connection, name: Name, acl: str | None) -> None:
 
 
 @connected(bucket, "versioning", "ossmount bucket versioning my-bucket", "ossmount bucket versioning my-bucket Enabled")
-@_named
+@bucket_argument
 @click.argument("status", type=click.Choice(("Enabled", "Suspended"), case_sensitive=False), required=False)
 def versioning(connection: Connection, name: Name, status: str | None) -> None:
     """Show whether older versions of objects are kept, or set it; Disabled is what it was at first."""

@@ -1,4 +1,4 @@
-"""What the commands that ask the service share: their options, and how buckets and objects are written.
+"""What the commands that ask the service share: the options that say which service and who asks, and a client of it.
 
 Nothing of the client is imported before a command runs: help and wrong usage are answered at once.
 """
@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from .. import config as configuration
 from ..config import Config, ConfigError
 from .console import Failure, WrongUsage, write_examples
-from .running import one_line, run_async
+from .running import run_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
@@ -202,84 +201,6 @@ def make(name: str, *examples: str) -> Callable[[Callable[..., None]], ServiceCo
         return command
 
     return decorate
-
-
-class Name(NamedTuple):
-    """An object, or with an empty key a bucket."""
-
-    bucket: str
-    key: str = ""
-
-    def __str__(self) -> str:
-        return one_line(f"oss://{self.bucket}/{self.key}")
-
-    def below(self, last: str) -> Name:
-        """Return this object, or if this is a bucket or ends with a slash, the one called *last* below it.
-
-        Raises WrongUsage without such a name.
-        """
-        if self.key and not self.key.endswith("/"):
-            return self
-        if not last:
-            raise WrongUsage(f"name the object: {self}NAME")
-        return self._replace(key=self.key + last)
-
-
-class NameType(click.ParamType[Name]):
-    """`oss://BUCKET/KEY` or `BUCKET/KEY`; *kind* says whether a key must, may or must not be there."""
-
-    def __init__(self, kind: str) -> None:
-        self.name = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Name:
-        """Split the name."""
-        from ..wire.limits import is_bucket_name
-
-        if isinstance(value, Name):
-            return value
-        bucket, _, key = value.removeprefix("oss://").partition("/")
-        if not is_bucket_name(bucket):
-            hint = (
-                "" if value.startswith("oss://") or not os.path.lexists(value) else ".  For files: object put and get"
-            )
-            self.fail(f"{bucket!r} is no bucket name: 3 to 63 of a-z, 0-9 and -, no - at the ends{hint}", param, ctx)
-        if self.name == "BUCKET" and key:
-            self.fail(f"{value!r} names an object; only a bucket is meant here", param, ctx)
-        if self.name == "OBJECT" and not key:
-            self.fail(f"{value!r} names no object: write oss://{bucket}/KEY", param, ctx)
-        return Name(bucket, key)
-
-
-BUCKET = NameType("BUCKET")
-OBJECT = NameType("OBJECT")
-PLACE = NameType("PLACE")
-
-
-class Parsed(click.ParamType[Any]):
-    """A value that a function of ours reads, raising ValueError with what it expected."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read *value* unless it is read already."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except (ValueError, OSError) as exc:
-            self.fail(f"{value!r}: {exc}", param, ctx)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise ValueError("expected NAME=VALUE")
-    return name, value
-
-
-PAIR = Parsed("NAME=VALUE", _pair)
 
 
 def read_text(source: str) -> str:

@@ -35,6 +35,15 @@ class WrongUsage(Failure):
     exit_code = 2
 
 
+class Interrupted(Failure):
+    """Somebody stopped the command, by Ctrl-C or a signal; the status is that of shells for it."""
+
+    exit_code = 130
+
+    def __init__(self, so_far: str = "") -> None:
+        super().__init__(f"interrupted: {so_far}" if so_far else "interrupted")
+
+
 def write_examples(formatter: click.HelpFormatter, examples: Iterable[str]) -> None:
     """Write *examples*, each in a line of its own."""
     lines = [f"{'':>{formatter.current_indent + 2}}{line}\n" for line in examples]
@@ -50,6 +59,11 @@ def amount(size: float) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def counted(number: int, thing: str) -> str:
+    """*number* and what it is the number of."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def span(seconds: float) -> str:

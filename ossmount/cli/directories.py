@@ -7,19 +7,19 @@ have none.  A key that would lead out of the directory, or is no path, is refuse
 from __future__ import annotations
 
 import os
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from .console import Failure, WrongUsage, progress_bar
-from .running import one_line
+from .console import Failure
+from .tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterator
 
     from ..oss import Bucket
-    from .connection import Connection, Name
+    from .connection import Connection
+    from .parameters import Name
 
 # A download is in NAME.part until it is complete.
 _PARTIAL = ".part"
@@ -30,9 +30,7 @@ def is_below(key: str, place: str) -> bool:
     return place in ("", key) or key.startswith(place if place.endswith("/") else f"{place}/")
 
 
-def put_directory(
-    connection: Connection, directory: str, target: Name, *, parallel: int, part_size: int | None, **options: Any
-) -> None:
+def put_directory(connection: Connection, directory: str, target: Name, *, parallel: int, **options: Any) -> None:
     """Make objects of all files below *directory*; *options* are those of `Bucket.upload_file`.
 
     If *target* is a bucket or ends with a slash, the directory's name is added, unless it is written with a slash at
@@ -41,33 +39,33 @@ def put_directory(
     last = "" if directory.endswith("/") else os.path.basename(directory)
     prefix = target.key if last in ("", ".", "..") else target.below(last).key
     prefix += "" if not prefix or prefix.endswith("/") else "/"
-    files = list(_files(Path(directory)))
-    counted = _Counted("uploaded to", str(target._replace(key=prefix)))
+    tally = Tally(f"uploaded to {target._replace(key=prefix)}", "file")
+    files = _files(Path(directory), tally)
+    # Few files have several parts each under way at once, many have one.
+    first = list(islice(files, parallel))
+    parts = max(1, parallel // max(1, len(first)))
 
     async def act(bucket: Bucket) -> None:
-        from ..oss.transfers import in_parallel
-
         async def one(path: Path) -> None:
-            await bucket.upload_file(
-                prefix + path.relative_to(directory).as_posix(),
-                path,
-                part_size=part_size,
-                parallel=max(1, parallel // len(files)),
-                progress=counted.progress(),
-                **options,
-            )
-            counted.files += 1
+            key = prefix + path.relative_to(directory).as_posix()
+            await bucket.upload_file(key, path, parallel=parts, progress=tally.progress(), **options)
 
-        await in_parallel(files, one, parallel)
+        await tally.each(chain(first, files), one, parallel)
 
-    counted.run(lambda: connection.with_bucket(target.bucket, act))
+    tally.run(directory, lambda: connection.with_bucket(target.bucket, act))
 
 
-def _files(directory: Path) -> Iterable[Path]:
-    """Yield the files below *directory*, those that symlinks point at too; tells of what is left out."""
+def _files(directory: Path, tally: Tally) -> Iterator[Path]:
+    """Yield the files below *directory*, those that symlinks point at too; tells of what is left out.
+
+    Raises:
+        Failure: there is no such directory, or it cannot be read.
+    """
 
     def fail(exc: OSError) -> None:
-        raise Failure(f"{exc.filename}: {exc.strerror}")
+        if exc.filename == str(directory):
+            raise Failure(f"{exc.filename}: {exc.strerror}")
+        tally.fail(exc.filename, exc)
 
     for path, directories, names in os.walk(directory, onerror=fail):
         directories.sort()
@@ -76,7 +74,7 @@ def _files(directory: Path) -> Iterable[Path]:
             if file.is_file():
                 yield file
             else:
-                click.echo(f"ossmount: left out, it is no file: {one_line(str(file))}", err=True)
+                tally.say(f"left out, it is no file: {file}")
 
 
 def get_directory(
@@ -87,84 +85,45 @@ def get_directory(
     The last part of the name is added, unless *source* is a bucket or ends with a slash, as the name of a directory;
     directories are made as they are needed.
     """
-    whole = not source.key or source.key.endswith("/")
-    skip = len(source.key) if whole else source.key.rfind("/") + 1
-    counted = _Counted("written to", str(directory))
+    skip = len(source.key) if source.is_whole else source.key.rfind("/") + 1
+    tally = Tally(f"written to {directory}")
 
     async def act(bucket: Bucket) -> None:
-        from ..oss.transfers import PART_SIZE, in_parallel
+        from ..oss.transfers import PART_SIZE
 
-        async def one(found: tuple[str, Path], parts: int = 1) -> None:
-            key, path = found
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await bucket.download_file(
-                key, path, part_size=part_size or PART_SIZE, parallel=parts, progress=counted.progress()
-            )
-            counted.files += 1
+        async def get(keys: list[str]) -> None:
+            parts = max(1, parallel // max(1, len(keys)))
+
+            async def one(key: str) -> None:
+                path = directory / _relative(key, skip)
+                if key.endswith("/"):
+                    path.mkdir(parents=True, exist_ok=True)
+                    return
+                await bucket.download_file(
+                    key, path, part_size=part_size or PART_SIZE, parallel=parts, progress=tally.progress()
+                )
+
+            await tally.each(keys, one, parallel, name=lambda key: str(source._replace(key=key)))
 
         # They might be what another download is in meanwhile.
-        late: list[tuple[str, Path]] = []
+        late: list[str] = []
         async for page in bucket.list_pages(source.key):
-            now: list[tuple[str, Path]] = []
-            for entry in page.objects:
-                if not is_below(entry.key, source.key) or entry.key[skip:] == "":
-                    continue
-                path = directory / _relative(entry.key, skip)
-                if entry.key.endswith("/"):
-                    path.mkdir(parents=True, exist_ok=True)
-                else:
-                    (late if entry.key.endswith(_PARTIAL) else now).append((entry.key, path))
-            if len(now) == 1:
-                await one(now[0], parallel)
-            await in_parallel(now[1:] if len(now) == 1 else now, one, parallel)
-        for found in sorted(late, key=lambda each: len(each[0])):
-            await one(found, parallel)
+            keys = [each.key for each in page.objects if is_below(each.key, source.key) and each.key[skip:]]
+            late += [key for key in keys if key.endswith(_PARTIAL)]
+            await get([key for key in keys if not key.endswith(_PARTIAL)])
+        for key in sorted(late, key=len):
+            await get([key])
 
-    counted.run(lambda: connection.with_bucket(source.bucket, act))
+    tally.run(str(source), lambda: connection.with_bucket(source.bucket, act))
 
 
 def _relative(key: str, skip: int) -> Path:
     """Return the path that the end of *key* means.
 
     Raises:
-        Failure: it means none, or one that leads elsewhere.
+        OSError: it means none, or one that leads elsewhere.
     """
     parts = key[skip:].removesuffix("/").split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise Failure(f"{one_line(key)} is no path of a file: get it by its name")
+        raise OSError("it is no path of a file: get it by its name")
     return Path(*parts)
-
-
-class _Counted:
-    """How many files were *done*, and how many bytes of them."""
-
-    def __init__(self, done: str, where: str) -> None:
-        self._done = done
-        self._where = where
-        self._bytes = 0
-        self._show: Callable[[int, int | None], None] = lambda _done, _total: None
-        self.files = 0
-
-    def progress(self) -> Callable[[int, int], None]:
-        """Return what one transfer is to call."""
-        before = 0
-
-        def report(done: int, _total: int) -> None:
-            nonlocal before
-            self._bytes += done - before
-            before = done
-            self._show(self._bytes, None)
-
-        return report
-
-    def run(self, act: Callable[[], None]) -> None:
-        """Do *act*, and say what was done, also if it fails."""
-        try:
-            with progress_bar(self._where) as self._show:
-                act()
-        except WrongUsage:
-            raise
-        except Failure as exc:
-            before = f"({self.files} files were {self._done} {self._where} before)"
-            raise Failure(f"{exc.format_message()} {before}") from None
-        click.echo(f"{self.files} files {self._done} {self._where}", err=True)

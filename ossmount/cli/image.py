@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import parse_duration
-from .conditions import condition_options
-from .connection import (
-    BUCKET,
-    OBJECT,
-    Connection,
-    Name,
-    Parsed,
-    ServiceGroup,
-    connected,
-    print_json,
-)
+from .connection import Connection, ServiceGroup, connected, print_json
 from .console import moment
+from .parameters import (
+    OBJECT,
+    Name,
+    bucket_argument,
+    condition_options,
+    expires_option,
+    json_option,
+    process_option,
+)
 from .running import one_line, run_async
 
 if TYPE_CHECKING:
@@ -38,11 +36,9 @@ def image() -> None:
 
 
 _named = click.argument("name", metavar="PICTURE", type=OBJECT)
-_process = click.option("--process", default="", metavar="PROCESS", help="Such as image/resize,w_200 or style/NAME.")
 _host = click.option(
     "--image-host", metavar="HOST", help="Ask this host of the old image service, bound to the bucket."
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def _with_pictures(
@@ -74,7 +70,7 @@ def _with_pictures(
 )
 @_named
 @click.argument("file", metavar="[FILE|-]", required=False)
-@_process
+@process_option
 @_host
 @condition_options
 def get(
@@ -109,7 +105,7 @@ def _tell(said: dict[str, Any], *, as_json: bool) -> None:
 @connected(image, "info", "ossmount image info oss://my-bucket/photo.jpg")
 @_named
 @_host
-@_as_json
+@json_option
 def info(connection: Connection, name: Name, image_host: str | None, as_json: bool) -> None:
     """Show size, format and, if it has them, EXIF data of a picture."""
     said = _with_pictures(connection, name, image_host, lambda pictures: pictures.get_info(name.key))
@@ -119,7 +115,7 @@ def info(connection: Connection, name: Name, image_host: str | None, as_json: bo
 @connected(image, "exif", "ossmount image exif oss://my-bucket/photo.jpg --json")
 @_named
 @_host
-@_as_json
+@json_option
 def exif(connection: Connection, name: Name, image_host: str | None, as_json: bool) -> None:
     """Show the EXIF data of a picture."""
     said = _with_pictures(connection, name, image_host, lambda pictures: pictures.get_exif(name.key))
@@ -128,16 +124,9 @@ def exif(connection: Connection, name: Name, image_host: str | None, as_json: bo
 
 @connected(image, "url", "ossmount image url oss://my-bucket/photo.jpg@!small --expires 1d")
 @_named
-@_process
+@process_option
 @_host
-@click.option(
-    "--expires",
-    default="30m",
-    show_default=True,
-    metavar="DURATION",
-    type=Parsed("duration", parse_duration),
-    help="For how long anybody can open it.",
-)
+@expires_option("30m")
 def url(connection: Connection, name: Name, process: str, image_host: str | None, expires: float) -> None:
     """Print a signed URL of a processed picture."""
     said = _with_pictures(
@@ -157,11 +146,8 @@ def style() -> None:
     """Keep names for ways to process pictures."""
 
 
-_bucket = click.argument("name", metavar="BUCKET", type=BUCKET)
-
-
 @connected(style, "put", "ossmount image style put my-bucket small image/resize,w_200")
-@_bucket
+@bucket_argument
 @click.argument("style_name", metavar="STYLE")
 @click.argument("content", metavar="PROCESS")
 def put(connection: Connection, name: Name, style_name: str, content: str) -> None:
@@ -170,9 +156,9 @@ def put(connection: Connection, name: Name, style_name: str, content: str) -> No
 
 
 @connected(style, "get", "ossmount image style get my-bucket small")
-@_bucket
+@bucket_argument
 @click.argument("style_name", metavar="STYLE")
-@_as_json
+@json_option
 def get_style(connection: Connection, name: Name, style_name: str, as_json: bool) -> None:
     """Show what a style does."""
     found = connection.with_bucket(name.bucket, lambda bucket: bucket.get_style(style_name))
@@ -183,8 +169,8 @@ def get_style(connection: Connection, name: Name, style_name: str, as_json: bool
 
 
 @connected(style, "ls", "ossmount image style ls my-bucket")
-@_bucket
-@_as_json
+@bucket_argument
+@json_option
 def list_styles(connection: Connection, name: Name, as_json: bool) -> None:
     """List the styles of a bucket."""
     found = connection.with_bucket(name.bucket, lambda bucket: bucket.list_styles())
@@ -204,7 +190,7 @@ def _plain(style: Any) -> dict[str, Any]:
 
 
 @connected(style, "rm", "ossmount image style rm my-bucket small")
-@_bucket
+@bucket_argument
 @click.argument("style_name", metavar="STYLE")
 def remove_style(connection: Connection, name: Name, style_name: str) -> None:
     """Remove a style; that there is none is no error."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
-from .console import Failure, write_examples
+from .console import Failure, Interrupted, write_examples
+from .running import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,17 @@ class Commands(click.Group):
             args = ["mount", *args]
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; whatever stops it ends in a line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        except BrokenPipeError:
+            raise  # click ends quietly with it
+        except OSError as exc:
+            raise told(exc) from None
+
     def _doubt(self, ctx: click.Context, args: list[str]) -> None:
         """Refuse `boject ls`, which would mount a bucket on `ls`."""
         for name in difflib.get_close_matches(args[0], _COMMANDS):
@@ -111,7 +123,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run `ossmount`; exits with 0, 1 when it failed, 2 when it was asked in a wrong way."""
+    """Run `ossmount`; exits with 0, 1 when it failed, 2 when it was asked in a wrong way, 130 when it was stopped."""
     cli(prog_name="ossmount")
 
 

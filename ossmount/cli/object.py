@@ -5,36 +5,37 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import about, transfer
-from .conditions import condition_options
-from .connection import PLACE, Connection, Name, ServiceGroup, make, print_json
-from .console import Failure, WrongUsage, moment
+from .connection import Connection, ServiceGroup, make, print_json
+from .console import Failure, Interrupted, moment
 from .directories import is_below
-from .running import one_line
-from .transfer import (
-    acl_option,
+from .parameters import (
+    PLACE,
+    Name,
+    attribute_options,
+    condition_options,
     forbid_option,
-    header_option,
-    headers_of,
-    meta_option,
+    json_option,
     parallel_option,
-    storage_option,
+    prefix_argument,
+    recursive_option,
     version_option,
 )
+from .running import one_line
+from .tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from ..oss import Bucket
-    from ..wire.models import ObjectSummary
+    from ..wire.models import ObjectSummary, UploadInfo
     from ..wire.versions import ObjectVersion
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @make(
@@ -43,13 +44,13 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     "ossmount object ls oss://my-bucket -r --json",
     "ossmount object ls oss://my-bucket/photo.jpg --versions",
 )
-@click.argument("place", metavar="BUCKET[/PREFIX]", type=PLACE)
+@prefix_argument
 @click.option("-l", "--long", is_flag=True, help="Times, sizes, storage classes and ETags, too.")
 @click.option("-r", "--recursive", is_flag=True, help="All keys, not only those up to the next slash.")
 @click.option("--versions", is_flag=True, help="All versions of all keys, with their ids, and delete markers.")
 @click.option("--start-after", default="", metavar="KEY", help="Only keys behind this one, in the order of bytes.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N of them.")
-@_as_json
+@json_option
 def ls(
     connection: Connection,
     place: Name,
@@ -116,7 +117,7 @@ def _line(entry: ObjectSummary | ObjectVersion | str, *, long: bool) -> str:
     "ossmount object rm -r oss://my-bucket/photos",
 )
 @click.argument("names", metavar="OBJECT...", type=PLACE, nargs=-1, required=True)
-@click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well.")
+@recursive_option()
 @click.option("-f", "--force", is_flag=True, help="With -r, do not ask.")
 @click.option("--all-versions", is_flag=True, help="With -r, older versions and delete markers too: for good.")
 @version_option
@@ -130,7 +131,8 @@ def rm(
 ) -> None:
     """Remove objects; that one does not exist is no error.
 
-    With -r, photos means the object photos and all of photos/, but not photos-2.
+    With -r, photos means the object photos and all of photos/, but not photos-2.  An object that cannot be removed is
+    told, and the others are removed all the same.
     """
     if all_versions and not recursive:
         raise click.UsageError("--all-versions needs -r")
@@ -138,54 +140,78 @@ def rm(
         raise click.UsageError("--version-id is of one object")
     if not recursive and any(not name.key for name in names):
         raise click.UsageError("that is a bucket: use -r to remove all of its objects, `bucket rm` for the bucket")
-    by_bucket: dict[str, list[str]] = {}
-    for name in names:
-        by_bucket.setdefault(name.bucket, []).append(name.key)
     if recursive and not force:
         places = ", ".join(map(str, names))
         what = "every version of everything" if all_versions else "everything"
         click.confirm(f"Remove {what} at and below {places}?", abort=True, err=True)
+    by_bucket: dict[str, list[str]] = {}
+    for name in names:
+        by_bucket.setdefault(name.bucket, []).append(name.key)
+    if not recursive and len(names) == 1:
+        connection.with_bucket(
+            names[0].bucket, lambda bucket: bucket.delete_object(names[0].key, version_id=version_id)
+        )
+        return
+    failures: list[Failure] = []
     for place, keys in by_bucket.items():
+        tally = Tally(f"removed from {place}", "version" if all_versions else "object")
+        if all_versions:
+            act = partial(_remove_versions_below, tally=tally, keys=keys)
+        elif recursive:
+            act = partial(_remove_below, tally=tally, keys=keys)
+        else:
+            act = partial(_remove, tally=tally, entries=[(key, None) for key in keys])
+        try:
+            tally.run(f"oss://{place}", partial(connection.with_bucket, place, act))
+        except Interrupted:
+            raise
+        except Failure as exc:
+            failures.append(exc)
+    for failure in failures[:-1]:
+        failure.show()
+    if failures:
+        raise failures[-1]
 
-        async def act(bucket: Bucket, keys: list[str] = keys) -> int:
-            if all_versions:
-                return await _remove_versions_below(bucket, keys)
-            if recursive:
-                return await _remove_below(bucket, keys)
-            if len(keys) == 1:
-                await bucket.delete_object(keys[0], version_id=version_id)
+
+async def _remove(bucket: Bucket, tally: Tally, entries: Sequence[tuple[str, str | None]]) -> None:
+    """Remove *entries*, each a key and the id of a version or None, at once if that can be."""
+    from ..wire.failures import OSSError
+
+    if len(entries) > 1:
+        try:
+            if entries[0][1] is None:
+                await bucket.delete_multiple_objects([key for key, _ in entries])
             else:
-                await bucket.delete_multiple_objects(keys)
-            return len(keys)
+                await bucket.delete_multiple_versions(entries)
+        except OSSError:
+            pass  # who of them cannot be removed?
+        else:
+            tally.done += len(entries)
+            return
 
-        count = connection.with_bucket(place, act)
-        if recursive:
-            click.echo(f"{count} {'versions' if all_versions else 'objects'} removed from {place}", err=True)
+    async def one(entry: tuple[str, str | None]) -> None:
+        await bucket.delete_object(entry[0], version_id=entry[1])
+
+    await tally.each(entries, one, 5, name=lambda entry: str(Name(bucket.name, entry[0])))
 
 
-async def _remove_below(bucket: Bucket, keys: list[str]) -> int:
-    count = 0
+async def _remove_below(bucket: Bucket, tally: Tally, keys: list[str]) -> None:
     for place in keys:
         # A page is listed after the one before is gone, which is no matter: keys go on from a mark.
         async for page in bucket.list_pages(place):
-            found = [each.key for each in page.objects if is_below(each.key, place)]
-            await bucket.delete_multiple_objects(found, quiet=True)
-            count += len(found)
-    return count
+            await _remove(bucket, tally, [(each.key, None) for each in page.objects if is_below(each.key, place)])
 
 
-async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
-    count = 0
+async def _remove_versions_below(bucket: Bucket, tally: Tally, keys: list[str]) -> None:
     for place in keys:
         batch: list[tuple[str, str | None]] = []
         async for each in bucket.iter_object_versions(place):
             if is_below(each.key, place):
                 batch.append((each.key, each.version_id))
             if len(batch) == 1000:
-                count += len(await bucket.delete_multiple_versions(batch))
+                await _remove(bucket, tally, batch)
                 batch = []
-        count += len(await bucket.delete_multiple_versions(batch))
-    return count
+        await _remove(bucket, tally, batch)
 
 
 @make(
@@ -198,15 +224,12 @@ async def _remove_versions_below(bucket: Bucket, keys: list[str]) -> int:
 )
 @click.argument("source", metavar="OBJECT", type=PLACE)
 @click.argument("target", metavar="OBJECT", type=PLACE)
-@click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well.")
+@recursive_option()
 @parallel_option
 @forbid_option
 @version_option
 @condition_options
-@acl_option
-@storage_option
-@meta_option
-@header_option
+@attribute_options
 def cp(
     connection: Connection,
     source: Name,
@@ -216,10 +239,8 @@ def cp(
     forbid_overwrite: bool,
     version_id: str | None,
     conditions: dict[str, Any],
-    acl: str | None,
-    storage_class: str | None,
-    meta: tuple[tuple[str, str], ...],
-    header: tuple[tuple[str, str], ...],
+    headers: dict[str, str],
+    meta: dict[str, str],
 ) -> None:
     """Copy an object of any size inside the service, with its headers, metadata and tags.
 
@@ -229,22 +250,22 @@ def cp(
     The ACL is not copied, but what is copied onto itself keeps it.
     With --meta, the copy has that metadata only.  Conditions are about the source.  Between this machine and a bucket:
     put and get.
+
+    With -r, an object that fails is told, and the others are copied all the same.
     """
     if not (source.key or recursive):
         raise click.UsageError(f"{source} is a bucket: use -r to copy all of its objects")
     if recursive and (version_id or conditions):
         raise click.UsageError("--version-id and --if-match and its kin are about one object")
-    whole = not source.key or source.key.endswith("/")
     if not recursive:
         name = target.below(PurePosixPath(source.key).name)
-    elif not whole:
+    elif not source.is_whole:
         name = target.below(source.key.rpartition("/")[2])
     else:
-        name = target if not target.key or target.key.endswith("/") else target._replace(key=f"{target.key}/")
+        name = target if target.is_whole else target._replace(key=f"{target.key}/")
     if recursive and source.bucket == name.bucket and (is_below(name.key, source.key) or not source.key):
         raise click.UsageError(f"{name} is below {source}: that would be copied into itself")
-    copied: set[str] = set()
-    changes = headers_of(header, acl, storage_class)
+    tally = Tally(f"copied to {name}")
 
     async def act(bucket: Bucket) -> None:
         origin = bucket.client.bucket(source.bucket)
@@ -254,41 +275,42 @@ def cp(
                 name.key + key.removeprefix(source.key),
                 key,
                 source_bucket=origin,
-                meta=dict(meta) if meta else None,
-                changes=changes,
+                meta=meta or None,
+                changes=headers,
                 forbid_overwrite=forbid_overwrite,
                 parallel=parts,
                 source_version_id=version_id,
                 **conditions,
             )
-            copied.add(key)
 
         if not recursive:
             await copy(source.key, parts=parallel)
             return
-        from ..oss.transfers import in_parallel
-
         async for page in origin.list_pages(source.key):
             found = [each.key for each in page.objects if is_below(each.key, source.key)]
             # The marker of a directory has no name in another bucket's root.
-            await in_parallel([key for key in found if name.key + key.removeprefix(source.key)], copy, parallel)
+            keys = [key for key in found if name.key + key.removeprefix(source.key)]
+            await tally.each(keys, copy, parallel, name=lambda key: str(source._replace(key=key)))
 
-    try:
-        connection.with_bucket(name.bucket, lambda bucket: bucket.everywhere("CopyObject", act))
-    except Failure as exc:
-        if not recursive or isinstance(exc, WrongUsage):
-            raise
-        raise Failure(f"{exc.format_message()} ({len(copied)} objects were copied before)") from None
+    async def everywhere(bucket: Bucket) -> None:
+        try:
+            await bucket.everywhere("CopyObject", act)
+        finally:
+            tally.done //= len(bucket.members)
+
+    run = partial(connection.with_bucket, name.bucket, everywhere)
     if recursive:
-        click.echo(f"{len(copied)} objects copied to {name}", err=True)
+        tally.run(str(source), run)
+    else:
+        run()
 
 
 # -- uploads -------------------------------------------------------------------------------------------------------
 
 
 @make("uploads", "ossmount object uploads oss://my-bucket --json")
-@click.argument("place", metavar="BUCKET[/PREFIX]", type=PLACE)
-@_as_json
+@prefix_argument
+@json_option
 def uploads(connection: Connection, place: Name, as_json: bool) -> None:
     """List the uploads in parts that are not completed; their parts cost money."""
 
@@ -318,22 +340,22 @@ def abort(connection: Connection, place: Name, upload_id: str | None, every: boo
     if upload_id and not place.key:
         raise click.UsageError(f"{place} names no object")
 
-    async def act(bucket: Bucket) -> int:
-        if upload_id:
-            await bucket.abort_multipart_upload(place.key, upload_id)
-            return 1
+    if upload_id:
+        connection.with_bucket(place.bucket, lambda bucket: bucket.abort_multipart_upload(place.key, upload_id))
+        return
+    tally = Tally("aborted", "upload")
+
+    async def act(bucket: Bucket) -> None:
         from ..wire.errors import NoSuchUpload
 
-        aborted = 0
-        for each in [each async for each in bucket.iter_multipart_uploads(place.key)]:
+        async def one(upload: UploadInfo) -> None:
             with suppress(NoSuchUpload):  # it was completed meanwhile, or is listed by another endpoint as well
-                await bucket.abort_multipart_upload(each.key, each.upload_id)
-                aborted += 1
-        return aborted
+                await bucket.abort_multipart_upload(upload.key, upload.upload_id)
 
-    count = connection.with_bucket(place.bucket, act)
-    if every:
-        click.echo(f"{count} uploads aborted", err=True)
+        found = [each async for each in bucket.iter_multipart_uploads(place.key)]
+        await tally.each(found, one, 5, name=lambda upload: str(place._replace(key=upload.key)))
+
+    tally.run(str(place), partial(connection.with_bucket, place.bucket, act))
 
 
 @click.group(cls=ServiceGroup, name="object")

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from .connection import print_json
 from .console import stdout
+from .parameters import json_option
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def regions(as_json: bool) -> None:
     """List the regions with their public and internal endpoints.
 

@@ -36,13 +36,12 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
     try:
         with _interrupted_by_signals():
             return trio.run(main)
-    except BaseExceptionGroup as group:
+    except BaseException as group:
         exc = _first(group)
-        if isinstance(exc, OSSError | ValueError | OSError):
-            raise _told(exc) from None
+        # With a pipe that nobody reads any more, click ends quietly.
+        if isinstance(exc, OSSError | ValueError | OSError) and not isinstance(exc, BrokenPipeError):
+            raise told(exc) from None
         raise exc from None
-    except (OSSError, ValueError, OSError) as exc:
-        raise _told(exc) from None
 
 
 @contextlib.contextmanager
@@ -64,8 +63,8 @@ def _first(exc: BaseException) -> BaseException:
     return exc
 
 
-def _told(exc: Exception) -> Exception:
-    """Return *exc* as what a command raises."""
+def told(exc: Exception) -> Failure:
+    """Return *exc* as what a command raises: in one line."""
     from ..wire.failures import CredentialsError, OSSError, OutOfLimits, ServiceError
 
     if isinstance(exc, OutOfLimits) or not isinstance(exc, OSSError | OSError):
@@ -74,8 +73,6 @@ def _told(exc: Exception) -> Exception:
         ec = f" [EC {exc.ec}]" if isinstance(exc, ServiceError) and exc.ec else ""
         name = "" if isinstance(exc, ServiceError | CredentialsError) else f"{type(exc).__name__}: "
         return Failure(one_line(f"{name}{exc}{ec}") + _advice(exc))
-    if isinstance(exc, BrokenPipeError):
-        return exc  # click ends quietly with it
     said = exc.strerror or str(exc)
     return Failure(one_line(f"{exc.filename}: {said}" if exc.filename else said))
 

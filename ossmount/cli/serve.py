@@ -11,9 +11,8 @@ from ..options import parse_duration, parse_size
 from ..server.asgi import ServeOptions, serve as run_server
 from ..server.faults import parse_faults
 from ..wire.credentials import Credentials
-from ..wire.limits import is_bucket_name
-from .connection import Parsed
 from .console import Failure
+from .parameters import BUCKET, Parsed
 
 if TYPE_CHECKING:
     from ..server.faults import Fault
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
 def _faults(text: str) -> tuple[Fault, ...]:
     """Read faults from JSON, or from the file called *text*."""
     return tuple(parse_faults(text if text.lstrip().startswith("[") else Path(text).read_bytes()))
-
-
-def _bucket(name: str) -> str:
-    if not is_bucket_name(name):
-        raise ValueError("a bucket's name is 3 to 63 of a-z, 0-9 and -, and neither begins nor ends with -")
-    return name
 
 
 @click.command()
@@ -71,7 +64,8 @@ def _bucket(name: str) -> str:
     "buckets",
     multiple=True,
     metavar="NAME",
-    type=Parsed("bucket", _bucket),
+    type=BUCKET,
+    callback=lambda _context, _parameter, names: tuple(name.bucket for name in names),
     help="Make this bucket.  Can be repeated.",
 )
 @click.option("--role", default="", metavar="NAME", help="Let anybody here have temporary credentials of this role.")

@@ -15,9 +15,10 @@ from rich.table import Table
 
 from ..config import state_dir
 from ..control import ControlError, NotRunning, Registration, find, registrations
-from .admin import runtime_of
+from .admin import runtime_of, runtime_option
 from .console import Failure, amount, span, stdout
 from .leftovers import find as find_leftovers
+from .parameters import json_option
 
 _PATIENCE = 10.0  # seconds that a mount may take to answer
 _SHOWN = 20  # elements of a list that a person wants to see
@@ -25,10 +26,8 @@ _SHOWN = 20  # elements of a list that a person wants to see
 
 @click.command()
 @click.argument("mountpoint", metavar="[MOUNTPOINT]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--runtime-dir", "runtime", metavar="DIR", help="Where running mounts are registered, if the mount was told."
-)
+@json_option
+@runtime_option
 def status(mountpoint: str | None, as_json: bool, runtime: str | None) -> None:
     """Show the running mounts, or one in detail."""
     directory = runtime_of(runtime)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import parse_duration
-from .connection import Connection, Parsed, ServiceGroup, connected, make, print_json, read_text
+from .connection import Connection, ServiceGroup, connected, make, print_json, read_text
 from .console import moment
+from .parameters import DURATION, json_option
 from .running import run_async
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def sts() -> None:
     default="1h",
     show_default=True,
     metavar="DURATION",
-    type=Parsed("duration", parse_duration),
+    type=DURATION,
     help="For how long; 15m at least.",
 )
 @click.option("--policy", metavar="JSON|FILE", help="What of the role's rights to keep.")
@@ -97,7 +97,7 @@ def assume_role(
 
 @make("whoami", "ossmount whoami --region cn-hangzhou", "ossmount whoami --no-check --json")
 @click.option("--check/--no-check", default=True, help="Ask the service whose they are, or only look.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def whoami(connection: Connection, check: bool, as_json: bool) -> None:
     """Show which credentials are used, where they are from, and whose they are.
 

@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ..options import parse_size
-from .conditions import condition_options
-from .connection import OBJECT, PAIR, PLACE, Connection, Name, Parsed, make
+from .connection import Connection, make
 from .console import Failure, progress_bar
 from .directories import get_directory, put_directory
+from .parameters import (
+    PLACE,
+    Name,
+    Parsed,
+    attribute_options,
+    checkpoint_option,
+    condition_options,
+    forbid_option,
+    object_argument,
+    parallel_option,
+    part_size_option,
+    process_option,
+    recursive_option,
+    version_option,
+)
 from .running import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from ..oss import Bucket
@@ -30,49 +43,6 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 _PIECE = 256 * 1024
-_SIZE = Parsed("size", parse_size)
-
-parallel_option = click.option(
-    "--parallel",
-    type=click.IntRange(1, 100),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="How many parts, or with -r files, at once.",
-)
-_part_size = click.option("--part-size", type=_SIZE, metavar="SIZE", help="Size of the parts.  [default: 8MiB or more]")
-_checkpoint = click.option(
-    "--checkpoint",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Note here what is done, and go on from there when interrupted.",
-)
-version_option = click.option("--version-id", metavar="ID", help="This version instead of the current one.")
-forbid_option = click.option("--forbid-overwrite", is_flag=True, help="Fail if there is such an object.")
-meta_option = click.option(
-    "--meta", type=PAIR, multiple=True, metavar="NAME=VALUE", help="User metadata.  Can be repeated."
-)
-header_option = click.option(
-    "--header",
-    type=PAIR,
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A header, such as Cache-Control=no-cache.  Can be repeated.",
-)
-ACLS = click.Choice(("default", "private", "public-read", "public-read-write"))
-_STORAGE = click.Choice(("Standard", "IA", "Archive", "ColdArchive", "DeepColdArchive"))
-acl_option = click.option("--acl", type=ACLS, help="Who else may read or write it.")
-storage_option = click.option("--storage-class", type=_STORAGE, help="Its storage class.")
-
-
-def headers_of(header: Iterable[tuple[str, str]], acl: str | None, storage_class: str | None) -> dict[str, str]:
-    """Return the headers that --header, --acl and --storage-class ask for."""
-    headers = dict(header)
-    if acl:
-        headers["x-oss-object-acl"] = acl
-    if storage_class:
-        headers["x-oss-storage-class"] = storage_class
-    return headers
 
 
 def _callback(text: str) -> Callback:
@@ -90,15 +60,16 @@ def _callback(text: str) -> Callback:
 
 
 def destination(target: str | None, key: str) -> Path | None:
-    """Return the file that *target* means for *key*, None for standard output; a directory gets a file in it.
+    """Return the file that *target* means for *key*, None for standard output.
 
-    Raises Failure when the key's last part can be no file's name.
+    A directory, or what is written with a slash at its end, gets a file in it.  Raises Failure when the key's last part
+    can be no file's name.
     """
-    if target in (None, "-"):
+    if target is None or target == "-":
         return None
     # What takes the file's place must not take a link's.
-    path = Path(target or "").resolve()
-    if path.is_dir():
+    path = Path(target).resolve()
+    if path.is_dir() or target.endswith("/"):
         name = PurePosixPath(key).name
         # A key may be anything: it must not lead out of the directory.
         if key.endswith("/") or name in ("", ".", "..") or "\0" in name:
@@ -111,15 +82,19 @@ async def save(opened: Opened, path: Path | None, what: str) -> None:
     """Write what is *opened* to the file at *path*, which appears when it is complete, or to standard output."""
     import trio
 
-    with progress_bar(what) as progress, _writing(path) as file:
+    # The file is begun when there is something to write; it takes its place when it is complete.
+    with progress_bar(what) as progress:
         async with opened as (head, pieces):
-            done = 0
-            total = head.content_range[1] - head.content_range[0] if head.content_range else max(head.size, 0) or None
-            async for piece in pieces:
-                await trio.to_thread.run_sync(file.write, piece)
-                done += len(piece)
-                progress(done, total)
-        file.flush()
+            with _writing(path) as file:
+                done = 0
+                total = (
+                    head.content_range[1] - head.content_range[0] if head.content_range else max(head.size, 0) or None
+                )
+                async for piece in pieces:
+                    await trio.to_thread.run_sync(file.write, piece)
+                    done += len(piece)
+                    progress(done, total)
+                file.flush()
 
 
 @contextlib.contextmanager
@@ -133,6 +108,7 @@ def _writing(path: Path | None) -> Iterator[BinaryIO]:
         with path.open("wb") as file:
             yield file
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
     try:
         with partial.open("wb") as file:
@@ -183,31 +159,6 @@ class _Stream:
         return piece
 
 
-async def _download(
-    bucket: Bucket,
-    key: str,
-    path: Path,
-    *,
-    part_size: int,
-    parallel: int,
-    checkpoint: Path | None,
-    if_match: str | None,
-    version_id: str | None,
-) -> None:
-    """Write *key* to the file at *path* in parts; see `Bucket.download_file`."""
-    with progress_bar(path.name) as progress:
-        await bucket.download_file(
-            key,
-            path,
-            part_size=part_size,
-            parallel=parallel,
-            progress=progress,
-            checkpoint=checkpoint,
-            if_match=if_match,
-            version_id=version_id,
-        )
-
-
 @make(
     "put",
     "ossmount object put photo.jpg oss://my-bucket/photos/",
@@ -218,58 +169,40 @@ async def _download(
 )
 @click.argument("file", metavar="FILE|-")
 @click.argument("target", metavar="OBJECT", type=PLACE)
-@click.option("-r", "--recursive", is_flag=True, help="FILE is a directory: all files below it.")
+@recursive_option("FILE is a directory: all files below it.")
 @parallel_option
-@_part_size
-@_checkpoint
+@part_size_option
+@checkpoint_option
 @forbid_option
-@click.option("--content-type", metavar="TYPE", help="MIME type.  [default: by the name]")
-@acl_option
-@storage_option
 @click.option(
     "--callback",
     type=Parsed("callback", _callback),
     metavar="JSON|FILE",
     help="Whom the service shall tell: url, body and, if need be, host, body_type, variables.",
 )
-@meta_option
-@header_option
+@attribute_options
 def put(
     connection: Connection,
     file: str,
     target: Name,
     recursive: bool,
-    parallel: int,
-    part_size: int | None,
     checkpoint: Path | None,
-    forbid_overwrite: bool,
-    content_type: str | None,
-    acl: str | None,
-    storage_class: str | None,
     callback: Callback | None,
-    meta: tuple[tuple[str, str], ...],
-    header: tuple[tuple[str, str], ...],
+    part_size: int | None,
+    **options: Any,
 ) -> None:
     """Make an object of FILE, or of standard input for -.
 
     If OBJECT is a bucket or ends with a slash, the file's name is added; with -r that of the directory, unless it is
-    written with a slash at its end.  An upload that fails leaves no parts behind, unless there is a checkpoint to go
-    on from.  With --callback, what the application answered is printed.
+    written with a slash at its end.  An object that is there is replaced.  An upload that fails leaves no parts behind,
+    unless there is a checkpoint to go on from.  With --callback, what the application answered is printed.
+
+    With -r, a file that fails is told, and the others are uploaded all the same.
     """
-    headers = headers_of(header, acl, storage_class)
     if recursive:
-        if checkpoint or content_type or callback:
-            raise click.UsageError("--checkpoint, --content-type and --callback are of one file, not of a directory")
-        put_directory(
-            connection,
-            file,
-            target,
-            parallel=parallel,
-            part_size=part_size,
-            headers=headers,
-            meta=dict(meta),
-            forbid_overwrite=forbid_overwrite,
-        )
+        if checkpoint or callback:
+            raise click.UsageError("--checkpoint and --callback are of one file, not of a directory")
+        put_directory(connection, file, target, part_size=part_size, **options)
         return
     if Path(file).is_dir():
         raise click.UsageError(f"{file} is a directory: use -r for all of its files")
@@ -286,26 +219,18 @@ def put(
                         name.key,
                         _Stream(source),
                         part_size=part_size or 8 * _MIB,
-                        parallel=parallel,
                         progress=lambda done: progress(done, None),
-                        headers=headers,
-                        meta=dict(meta),
-                        content_type=content_type,
-                        forbid_overwrite=forbid_overwrite,
                         callback=callback,
+                        **options,
                     )
             return await bucket.upload_file(
                 name.key,
                 Path(file),
                 part_size=part_size,
-                parallel=parallel,
                 progress=progress,
                 checkpoint=checkpoint,
-                headers=headers,
-                meta=dict(meta),
-                content_type=content_type,
-                forbid_overwrite=forbid_overwrite,
                 callback=callback,
+                **options,
             )
 
     result = connection.with_bucket(name.bucket, act)
@@ -319,21 +244,13 @@ def put(
     "ossmount object append more.log oss://my-bucket/logs/today --position 1024",
 )
 @click.argument("file", metavar="FILE|-")
-@click.argument("name", metavar="OBJECT", type=OBJECT)
+@object_argument
 @click.option(
     "--position", type=click.IntRange(min=0), metavar="N", help="Only if the object is N bytes long.  [default: any]"
 )
-@click.option("--content-type", metavar="TYPE", help="MIME type, if this makes the object.  [default: by the name]")
-@meta_option
-@header_option
+@attribute_options
 def append(
-    connection: Connection,
-    file: str,
-    name: Name,
-    position: int | None,
-    content_type: str | None,
-    meta: tuple[tuple[str, str], ...],
-    header: tuple[tuple[str, str], ...],
+    connection: Connection, file: str, name: Name, position: int | None, headers: dict[str, str], meta: dict[str, str]
 ) -> None:
     """Append FILE, or standard input for -, to an object that was made so, or make one.
 
@@ -354,13 +271,13 @@ def append(
                 at = 0
             else:
                 at, crc64 = head.next_append_position or head.size, head.crc64
-        headers = {**dict(header), "content-type": content_type or content_type_of(name.key)}
+        headers.setdefault("content-type", content_type_of(name.key))
         with progress_bar(str(name)) as progress, _reading(file) as source:
             cutter = Cutter(_Stream(source))
             first = at
             while True:
                 piece = await cutter.take(8 * _MIB)
-                done = await bucket.append_object(name.key, at, piece, headers=headers, meta=dict(meta), crc64=crc64)
+                done = await bucket.append_object(name.key, at, piece, headers=headers, meta=meta, crc64=crc64)
                 at, crc64 = done.next_position, done.crc64
                 progress(at - first, None)
                 if await cutter.is_at_end():
@@ -387,13 +304,13 @@ def _range(text: str) -> tuple[int | None, int | None]:
 )
 @click.argument("name", metavar="OBJECT", type=PLACE)
 @click.argument("file", metavar="[FILE|-]", required=False)
-@click.option("-r", "--recursive", is_flag=True, help="Everything below OBJECT/ as well, to the directory FILE.")
+@recursive_option("Everything below OBJECT/ as well, to the directory FILE.")
 @parallel_option
-@_part_size
-@_checkpoint
+@part_size_option
+@checkpoint_option
 @version_option
 @click.option("--range", "span", type=Parsed("range", _range), metavar="FIRST-LAST", help="Only these bytes.")
-@click.option("--process", metavar="PROCESS", help="As the service processes it, such as image/resize,w_200.")
+@process_option
 @condition_options
 def get(
     connection: Connection,
@@ -405,12 +322,16 @@ def get(
     checkpoint: Path | None,
     version_id: str | None,
     span: tuple[int | None, int | None] | None,
-    process: str | None,
+    process: str,
     conditions: dict[str, Any],
 ) -> None:
     """Write an object to FILE, which appears when it is complete, or to standard output.
 
-    With -r the last part of OBJECT is the name of a directory in FILE, unless it ends with a slash or is a bucket.
+    If FILE is a directory or ends with a slash, the object's name is added.  A file that is there is replaced, and
+    directories are made as they are needed.
+
+    With -r the last part of OBJECT is the name of a directory in FILE, unless it ends with a slash or is a bucket.  An
+    object that fails is told, and the others are written all the same.
     """
     if recursive:
         if checkpoint or version_id or span or process or conditions or file == "-":
@@ -420,7 +341,7 @@ def get(
     if not name.key:
         raise click.UsageError(f"{name} names no object: write {name}KEY, or use -r for all")
     path = destination(file, name.key)
-    in_parts = path is not None and not is_special(path) and span is None and process is None
+    in_parts = path is not None and not is_special(path) and span is None and not process
     if (checkpoint or part_size) and not in_parts:
         raise click.UsageError("only a whole object goes in parts, and only to a file: no --checkpoint, no --part-size")
 
@@ -429,20 +350,21 @@ def get(
             etag = conditions.get("if_match")
             if conditions.keys() - {"if_match"}:
                 etag = (await bucket.head_object(name.key, version_id=version_id, **conditions)).etag
-            await _download(
-                bucket,
-                name.key,
-                path,
-                part_size=part_size or 8 * _MIB,
-                parallel=parallel,
-                checkpoint=checkpoint,
-                if_match=etag,
-                version_id=version_id,
-            )
+            with progress_bar(path.name) as progress:
+                await bucket.download_file(
+                    name.key,
+                    path,
+                    part_size=part_size or 8 * _MIB,
+                    parallel=parallel,
+                    progress=progress,
+                    checkpoint=checkpoint,
+                    if_match=etag,
+                    version_id=version_id,
+                )
             return
         start, stop = span or (None, None)
         opened = bucket.open_object(
-            name.key, start=start, stop=stop, version_id=version_id, process=process, **conditions
+            name.key, start=start, stop=stop, version_id=version_id, process=process or None, **conditions
         )
         await save(opened, path, str(name))
 

@@ -157,6 +157,7 @@ class Transfers(Copies):
         """Write *key* to the file at *path*, in parts of *part_size* bytes, *parallel* at once, and return its head.
 
         The file appears when it is complete and checked; until then it is beside it, with ``.part`` at its end.
+        Its directory is made if need be.
         *progress* and *checkpoint* are as for `upload_file`; without the latter, nothing is left of a download that
         fails.
 
@@ -378,6 +379,7 @@ class _Downloading(_Parts):
                 if crc64(read_at(self._partial, start, stop - start)) == checksum:
                     self._checksums[number] = checksum
             self.advance(*self._checksums)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (0 if self._checksums else os.O_TRUNC)
         descriptor = os.open(self._partial, flags, 0o666)
         try:

@@ -131,7 +131,7 @@ def check_bucket_name(name: str) -> None:
         OutOfLimits: none may.
     """
     if not is_bucket_name(name):
-        raise OutOfLimits(f"not a bucket name: {name!r} (3 to 63 of a-z, 0-9 and -, no - at the ends)")
+        raise OutOfLimits(f"{name!r} is no bucket name: 3 to 63 of a-z, 0-9 and -, no - at the ends")
 
 
 def check_key(key: str) -> None:

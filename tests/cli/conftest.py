@@ -145,24 +145,25 @@ def seeming_mount(tmp_path: Path, place: Path, environ: Mapping[str, str]) -> It
 
 
 @pytest.fixture
-def oss(oss_server: ThreadedServer, environ: Mapping[str, str]) -> Callable[..., Result]:
+def service(oss_server: ThreadedServer, environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which commands find the embedded server."""
+    access = {"OSS_ACCESS_KEY_ID": "ak", "OSS_ACCESS_KEY_SECRET": "sk"}
+    return {**environ, **access, "OSS_ENDPOINT": oss_server.url, "OSS_REGION": "cn-hangzhou"}
+
+
+@pytest.fixture
+def oss(oss_server: ThreadedServer, service: Mapping[str, str]) -> Callable[..., Result]:
     """Run a command in this process against the embedded server, on which there is the bucket "bucket".
 
     *status* is what is expected.
     """
     oss_server.store.put_bucket("bucket")
-    said = {
-        "OSS_ENDPOINT": oss_server.url,
-        "OSS_REGION": "cn-hangzhou",
-        "OSS_ACCESS_KEY_ID": "ak",
-        "OSS_ACCESS_KEY_SECRET": "sk",
-    }
 
     def run(*args: str | Path, status: int = 0, stdin: bytes | None = None, **more: str) -> Result:
         with pytest.MonkeyPatch.context() as patch:
-            for name in set(os.environ) - set(environ):
+            for name in set(os.environ) - set(service):
                 patch.delenv(name)
-            result = CliRunner().invoke(cli, [str(word) for word in args], input=stdin, env={**environ, **said, **more})
+            result = CliRunner().invoke(cli, [str(word) for word in args], input=stdin, env={**service, **more})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == status, result.output

@@ -1,4 +1,4 @@
-"""How names are written, what help costs, and that the commands we tell people of exist."""
+"""What help costs, and that the commands we tell people of exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 import click
 import pytest
 
-from ossmount.cli.connection import OBJECT, PLACE, Name
 from ossmount.cli.main import commands
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -49,12 +48,3 @@ def test_help_imports_no_client() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def test_names_are_read_in_both_forms() -> None:
-    for text in ("oss://bucket/a/b", "bucket/a/b"):
-        assert OBJECT.convert(text, None, None) == Name("bucket", "a/b")
-    assert PLACE.convert("bucket", None, None) == Name("bucket")
-    assert PLACE.convert("oss://bucket/", None, None) == Name("bucket")
-    assert Name("bucket", "d/").below("x").key == "d/x"
-    assert Name("bucket", "d").below("x").key == "d"

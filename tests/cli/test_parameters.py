@@ -1,4 +1,4 @@
-"""Commands that do what they do only if the object is the one that is meant."""
+"""What is typed is read, or refused with what would do; conditions hold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from ossmount.cli.parameters import OBJECT, PLACE, Name
+from ossmount.server.threaded import ThreadedServer
 
 OSS = Callable[..., Result]
 ETAG = "2063C1608D6E0BAF80249C42E2BE5804"  # of b"value"
@@ -64,3 +67,48 @@ def test_what_is_as_it_should_be_is_shown_got_and_copied(oss: OSS, tmp_path: Pat
 def test_no_time_is_refused_with_an_example(oss: OSS) -> None:
     said = oss("object", "head", "bucket/key", "--if-modified-since", "yesterday", status=2).stderr
     assert "2026-02-24T08:42:32Z" in said
+
+
+def test_names_are_read_in_both_forms() -> None:
+    for text in ("oss://bucket/a/b", "bucket/a/b"):
+        assert OBJECT.convert(text, None, None) == Name("bucket", "a/b")
+    assert PLACE.convert("bucket", None, None) == Name("bucket")
+    assert PLACE.convert("oss://bucket/", None, None) == Name("bucket")
+    assert Name("bucket", "d/").below("x").key == "d/x"
+    assert Name("bucket", "d").below("x").key == "d"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("oss:/key", "names no bucket: write oss://BUCKET/KEY"),
+        ("oss://", "names no bucket: write oss://BUCKET/KEY"),
+        ("oss:///key", "names no bucket: write oss://BUCKET/KEY"),
+        ("s3://bucket/key", "names no bucket: write oss://BUCKET/KEY"),
+        ("", "names no bucket"),
+        ("/etc/passwd", "For files: object put and get"),
+        ("../no-such-file", "For files: object put and get"),
+        ("Bucket/key", "'Bucket' is no bucket name: 3 to 63 of a-z, 0-9 and -"),
+        ("bucket", "write oss://bucket/KEY"),
+    ],
+)
+def test_what_names_no_object_is_told_how_to_write_it(
+    oss: OSS, oss_server: ThreadedServer, name: str, complaint: str
+) -> None:
+    before = oss_server.count()
+    assert complaint in " ".join(oss("object", "head", name, status=2).stderr.split())
+    assert oss_server.count() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [
+        (("get", "bucket/key", "file", "--part-size", "99KiB"), "102400 to 5368709120 are possible"),
+        (("put", "-r", "/etc", "bucket", "--part-size", "6GiB"), "102400 to 5368709120 are possible"),
+        (("get", "bucket/key", "file", "--parallel", "0"), "1<=x<=100"),
+        (("sign", "bucket/key", "--expires", "8d"), "604800"),
+        (("sign", "bucket/key", "--expires", "soon"), "a duration such as"),
+    ],
+)
+def test_what_is_out_of_its_limits_is_told_the_limit(oss: OSS, words: tuple[str, ...], limit: str) -> None:
+    assert limit in oss("object", *words, status=2).stderr
