@@ -61,9 +61,7 @@ def create(
 
     connection.with_bucket(
         name.bucket,
-        lambda bucket: bucket.put_bucket(
-            acl=acl or "", storage_class=storage_class or "", data_redundancy_type=redundancy or ""
-        ),
+        lambda bucket: bucket.put_bucket(acl=acl or "", storage_class=storage_class or "", redundancy=redundancy or ""),
     )
 
 

@@ -171,9 +171,9 @@ def get_style(connection: Connection, name: Name, style_name: str, as_json: bool
 @connected(style, "ls", "ossmount image style ls my-bucket")
 @bucket_argument
 @json_option
-def list_styles(connection: Connection, name: Name, as_json: bool) -> None:
+def list_style(connection: Connection, name: Name, as_json: bool) -> None:
     """List the styles of a bucket."""
-    found = connection.with_bucket(name.bucket, lambda bucket: bucket.list_styles())
+    found = connection.with_bucket(name.bucket, lambda bucket: bucket.list_style())
     if as_json:
         print_json([_plain(each) for each in found])
         return

@@ -156,16 +156,14 @@ class Bucket(Streaming, Versions, Settings):
 
     # -- the bucket as such ----------------------------------------------------------------------------------------
 
-    async def put_bucket(self, *, acl: str = "", storage_class: str = "", data_redundancy_type: str = "") -> None:
+    async def put_bucket(self, *, acl: str = "", storage_class: str = "", redundancy: str = "") -> None:
         """Make the bucket; if it is already one's own it stays as it is.
 
         Raises:
             BucketAlreadyExists: it is somebody else's.
         """
         await self.client.send(
-            buckets.put_bucket(
-                self.name, acl=acl, storage_class=storage_class, data_redundancy_type=data_redundancy_type
-            )
+            buckets.put_bucket(self.name, acl=acl, storage_class=storage_class, data_redundancy_type=redundancy)
         )
 
     async def delete_bucket(self) -> None:

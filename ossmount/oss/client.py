@@ -224,12 +224,10 @@ class Client:
 
         return Entries(fetch, marker)
 
-    async def put_bucket(
-        self, name: str, *, acl: str = "", storage_class: str = "", data_redundancy_type: str = ""
-    ) -> Bucket:
+    async def put_bucket(self, name: str, *, acl: str = "", storage_class: str = "", redundancy: str = "") -> Bucket:
         """Make a bucket and return it; see `Bucket.put_bucket`."""
         bucket = self.bucket(name)
-        await bucket.put_bucket(acl=acl, storage_class=storage_class, data_redundancy_type=data_redundancy_type)
+        await bucket.put_bucket(acl=acl, storage_class=storage_class, redundancy=redundancy)
         return bucket
 
     async def delete_bucket(self, name: str) -> None:

@@ -430,8 +430,8 @@ READS = (
     "get_configuration",
     "get_bucket_versioning",
     "get_style",
-    "list_styles",
-    "options_object",
+    "list_style",
+    "option_object",
 )
 # Goes on where the page before ended, by marks that are a member's own.
 _OWN = frozenset({"list_object_versions"})

@@ -183,9 +183,9 @@ class ImageClient:
         """
         return await self.bucket.get_style(name)
 
-    async def list_styles(self) -> tuple[Style, ...]:
+    async def list_style(self) -> tuple[Style, ...]:
         """Return all styles."""
-        return await self.bucket.list_styles()
+        return await self.bucket.list_style()
 
     async def delete_style(self, name: str) -> None:
         """Remove the style *name*; that there is none is no error."""

@@ -136,14 +136,14 @@ class Settings:
         """Let scripts of web pages do nothing."""
         await self.delete_configuration(cors.CONFIGURATION)
 
-    async def options_object(self, key: str, origin: str, method: str, headers: Sequence[str] = ()) -> CORSRule:
+    async def option_object(self, key: str, origin: str, method: str, headers: Sequence[str] = ()) -> CORSRule:
         """Ask, as a browser does, whether a page from *origin* may do *method* with *key*, and return what it may.
 
         Raises:
             AccessForbidden: it may not.
         """
-        request = cors.options_object(self.name, key, origin, method, headers)
-        return await self.client.call(request, cors.parse_options_object)
+        request = cors.option_object(self.name, key, origin, method, headers)
+        return await self.client.call(request, cors.parse_option_object)
 
     # -- versions --------------------------------------------------------------------------------------------------
 
@@ -170,9 +170,9 @@ class Settings:
         """
         return await self.client.call(styles.get_style(self.name, name), styles.parse_get_style)
 
-    async def list_styles(self) -> tuple[Style, ...]:
+    async def list_style(self) -> tuple[Style, ...]:
         """Return all image styles."""
-        return await self.client.call(styles.list_styles(self.name), styles.parse_list_styles)
+        return await self.client.call(styles.list_style(self.name), styles.parse_list_style)
 
     async def delete_style(self, name: str) -> None:
         """Remove the image style *name*; that there is none is no error."""

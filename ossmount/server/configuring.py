@@ -82,8 +82,8 @@ def delete_configuration(service: Service, request: Request) -> Response:
 def option_object(service: Service, request: Request) -> Response:
     """OptionObject: what a browser asks before a page may do something."""
     bucket = service.bucket(request)
-    asked = cors.read_options_object(request)
-    return cors.write_options_object(service.store.settings.get(bucket, cors.CONFIGURATION), asked)
+    asked = cors.read_option_object(request)
+    return cors.write_option_object(service.store.settings.get(bucket, cors.CONFIGURATION), asked)
 
 
 # Styles
@@ -111,9 +111,9 @@ def get_style(service: Service, request: Request) -> Response:
     return styles.write_get_style(style)
 
 
-def list_styles(service: Service, request: Request) -> Response:
+def list_style(service: Service, request: Request) -> Response:
     """ListStyle."""
-    return styles.write_list_styles(service.store.settings.styles(service.bucket(request)))
+    return styles.write_list_style(service.store.settings.styles(service.bucket(request)))
 
 
 def delete_style(service: Service, request: Request) -> Response:

@@ -90,7 +90,7 @@ _OPERATIONS = (
     Operation("OptionObject", _later("configuring", "option_object"), Right.NONE),
     Operation("PutStyle", _later("configuring", "put_style"), Right.OWN, Body.DOCUMENT),
     Operation("GetStyle", _later("configuring", "get_style"), Right.OWN),
-    Operation("ListStyle", _later("configuring", "list_styles"), Right.OWN),
+    Operation("ListStyle", _later("configuring", "list_style"), Right.OWN),
     Operation("DeleteStyle", _later("configuring", "delete_style"), Right.OWN),
     Operation("ListLiveChannel", buckets.list_live_channel, Right.OWN),
     Operation("ListObjects", buckets.list_objects, Right.LIST),

@@ -40,8 +40,8 @@ def enter(service: Service, website: Website, request: Request) -> Response | No
     if not website.index:
         return None
     key = request.key
-    if not key or (website.support_sub_dir and key.endswith("/") and not _exists(service, request.bucket, key)):
-        request.key = key + website.index
+    if not key or (key.endswith("/") and not _exists(service, request.bucket, key)):
+        request.key = (key if website.support_sub_dir else "") + website.index
     elif website.support_sub_dir and not key.endswith("/") and not _exists(service, request.bucket, key):
         index = f"{key}/{website.index}"
         kind = website.type or _REDIRECT

@@ -133,7 +133,7 @@ class Preflight:
     headers: tuple[str, ...] = ()
 
 
-def options_object(bucket: str, key: str, origin: str, method: str, headers: Sequence[str] = ()) -> Request:
+def option_object(bucket: str, key: str, origin: str, method: str, headers: Sequence[str] = ()) -> Request:
     """Ask whether a page from *origin* may do *method*; the request is not signed by browsers.
 
     Raises:
@@ -148,7 +148,7 @@ def options_object(bucket: str, key: str, origin: str, method: str, headers: Seq
     return Request("OPTIONS", bucket, key, {}, fields, operation="OptionObject")
 
 
-def parse_options_object(response: Response) -> CORSRule:
+def parse_option_object(response: Response) -> CORSRule:
     """Read what is allowed."""
 
     def listed(name: str) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ def parse_options_object(response: Response) -> CORSRule:
     )
 
 
-def read_options_object(request: Request) -> Preflight:
+def read_option_object(request: Request) -> Preflight:
     """Read a preflight request.
 
     Raises:
@@ -180,7 +180,7 @@ def read_options_object(request: Request) -> Preflight:
     return Preflight(origin=origin, method=method, headers=tuple(filter(None, (name.strip() for name in names))))
 
 
-def write_options_object(configuration: CORS | None, asked: Preflight) -> Response:
+def write_option_object(configuration: CORS | None, asked: Preflight) -> Response:
     """Answer a preflight request by the rules of the bucket, None if it has none.
 
     Raises:

@@ -97,12 +97,12 @@ def parse_get_style(response: Response) -> Style:
     return _style(xml.parse(response.body, "Style"))
 
 
-def list_styles(bucket: str) -> Request:
+def list_style(bucket: str) -> Request:
     """Ask for all styles."""
     return Request("GET", bucket, "", {"style": None}, operation="ListStyle")
 
 
-def parse_list_styles(response: Response) -> tuple[Style, ...]:
+def parse_list_style(response: Response) -> tuple[Style, ...]:
     """Read all styles."""
     return tuple(_style(element) for element in xml.parse(response.body, "StyleList").iterfind("Style"))
 
@@ -150,7 +150,7 @@ def write_get_style(style: Style) -> Response:
     return xml_response(xml.document("Style", _elements(style)))
 
 
-def write_list_styles(styles: Iterable[Style]) -> Response:
+def write_list_style(styles: Iterable[Style]) -> Response:
     """Answer ListStyle."""
     return xml_response(xml.document("StyleList", [xml.wrap("Style", _elements(style)) for style in styles]))
 

@@ -109,4 +109,4 @@ def test_a_style_of_one_is_there_for_the_others(ours: blocking.Blocking, bucket2
         put(name, "image/resize,p_50/quality,Q_80")
         told = (ours.get_style(name), bucket2.get_bucket_style(name), sync_v2.ask("GetStyle", style_name=name).style)
         assert {(style.name, style.content) for style in told} == {(name, "image/resize,p_50/quality,Q_80")}
-    assert sorted(style.name for style in ours.list_styles()) == ["oss2", "ours", "v2"]
+    assert sorted(style.name for style in ours.list_style()) == ["oss2", "ours", "v2"]

@@ -32,7 +32,7 @@ class Kept:
     def __call__(self, request: Request) -> Response:
         parameter = next(iter(request.query), "")
         if request.method == "OPTIONS":
-            return cors.write_options_object(self.values["cors"], cors.read_options_object(request))
+            return cors.write_option_object(self.values["cors"], cors.read_option_object(request))
         if parameter == "versioning":
             if request.method == "PUT":
                 self.values[parameter] = versions.read_put_bucket_versioning(request)
@@ -63,7 +63,7 @@ class Kept:
             self.styles.pop(styles.read_style_name(request), None)
             return styles.write_delete_style()
         if "styleName" not in request.query:
-            return styles.write_list_styles(self.styles.values())
+            return styles.write_list_style(self.styles.values())
         found = self.styles.get(styles.read_style_name(request))
         return styles.write_get_style(found) if found else write_error(NoSuchStyle())
 
@@ -93,7 +93,7 @@ async def test_every_configuration_is_put_got_and_deleted(kept: Client) -> None:
     assert await bucket.get_bucket_lifecycle() == rules
     assert await bucket.get_bucket_cors() == sharing
     assert await bucket.get_bucket_referer() == referer
-    assert (await bucket.options_object("k", "http://x", "GET")).allowed_origins == ("*",)
+    assert (await bucket.option_object("k", "http://x", "GET")).allowed_origins == ("*",)
 
     await bucket.delete_bucket_website()
     await bucket.delete_bucket_logging()
@@ -132,7 +132,7 @@ async def test_versioning_styles_and_restoring(kept: Client) -> None:
 
     await bucket.put_style("small", "image/resize,p_50")
     assert (await bucket.get_style("small")).content == "image/resize,p_50"
-    assert [style.name for style in await bucket.list_styles()] == ["small"]
+    assert [style.name for style in await bucket.list_style()] == ["small"]
     await bucket.delete_style("small")
     with pytest.raises(NoSuchStyle):
         await bucket.get_style("small")

@@ -88,7 +88,7 @@ async def test_styles_are_kept_and_used(pictures: ImageClient) -> None:
     await pictures.put_style("small", "image/resize,p_50")
     await pictures.put_style("old", "20w.png")
 
-    assert [(style.name, style.content) for style in await pictures.list_styles()] == [
+    assert [(style.name, style.content) for style in await pictures.list_style()] == [
         ("old", "20w.png"),
         ("small", "image/resize,p_50"),
     ]

@@ -152,7 +152,7 @@ async def test_what_is_set_for_a_bucket_comes_back(
     if await survives(oss_server, bucket.put_style("Style_1.a-b", third)):
         style = await bucket.get_style("Style_1.a-b")
         assert (style.name, style.content) == ("Style_1.a-b", third)
-        assert [one.name for one in await bucket.list_styles()] == ["Style_1.a-b"]
+        assert [one.name for one in await bucket.list_style()] == ["Style_1.a-b"]
         await bucket.delete_style("Style_1.a-b")
 
 

@@ -33,15 +33,15 @@ RULES = (
 def site(turned: httpx.Client, anybody: httpx.Client) -> Callable[..., Callable[..., httpx.Response]]:
     """Make the bucket a website and return a visitor."""
 
-    def make(kind: str = "0", status: int = 404, rules: str = "") -> Callable[..., httpx.Response]:
+    def make(kind: str = "0", status: int = 404, rules: str = "", deep: str = "true") -> Callable[..., httpx.Response]:
         turned.put("/bucket/?acl", headers={"x-oss-acl": "public-read"})
         for key in ("index.html", "dir/index.html", "dir/page"):
             turned.put(f"/bucket/{key}", content=key.encode(), headers={"content-type": "text/html"})
         turned.put("/bucket/error.html", content=b"nothing here", headers={"content-type": "text/html"})
         answer = turned.put(
             "/bucket/?website",
-            content="<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix><SupportSubDir>true</SupportSubDir>"
-            f"<Type>{kind}</Type></IndexDocument><ErrorDocument><Key>error.html</Key><HttpStatus>{status}</HttpStatus>"
+            content="<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix>"
+            f"<SupportSubDir>{deep}</SupportSubDir><Type>{kind}</Type></IndexDocument><ErrorDocument><Key>error.html</Key><HttpStatus>{status}</HttpStatus>"
             f"</ErrorDocument>{rules}</WebsiteConfiguration>",
         )
         assert answer.status_code == 200, answer.text
@@ -63,6 +63,16 @@ def test_directories_show_their_index_page(site: Callable[..., Callable[..., htt
     assert visit("dir/page").text == "dir/page"
     moved = visit("dir")
     assert (moved.status_code, moved.headers["location"]) == (302, "/dir/")
+
+
+def test_without_pages_of_their_own_all_directories_show_the_first(
+    site: Callable[..., Callable[..., httpx.Response]], turned: httpx.Client
+) -> None:
+    visit = site(deep="false")
+    turned.put("/bucket/made/", content=b"itself")
+
+    assert [visit(path).text for path in ("", "dir/", "none/", "made/")] == [*["index.html"] * 3, "itself"]
+    assert visit("dir").status_code == 404
 
 
 @pytest.mark.parametrize(("kind", "status"), [("0", 302), ("1", 404), ("2", 200)])

@@ -40,11 +40,11 @@ def test_the_first_rule_that_fits_counts(origin: str, method: str, headers: tupl
 
 
 def test_a_preflight_is_read_and_answered() -> None:
-    request = cors.options_object("b", "k", "https://a.example.com", "PUT", ["X-Oss-Meta-A"])
-    asked = cors.read_options_object(request)
+    request = cors.option_object("b", "k", "https://a.example.com", "PUT", ["X-Oss-Meta-A"])
+    asked = cors.read_option_object(request)
     assert asked == Preflight(origin="https://a.example.com", method="PUT", headers=("X-Oss-Meta-A",))
 
-    allowed = cors.parse_options_object(cors.write_options_object(RULES, asked))
+    allowed = cors.parse_option_object(cors.write_option_object(RULES, asked))
 
     assert allowed.allowed_origins == ("https://a.example.com",)
     assert allowed.allowed_methods == ("GET", "PUT")
@@ -63,9 +63,9 @@ def test_caches_are_told_when_the_answer_depends_on_who_asks() -> None:
 def test_what_is_not_allowed_is_refused() -> None:
     asked = Preflight(origin="http://x", method="PUT")
     with pytest.raises(AccessForbidden):
-        cors.write_options_object(RULES, asked)
+        cors.write_option_object(RULES, asked)
     with pytest.raises(AccessForbidden, match="not enabled"):
-        cors.write_options_object(None, asked)
+        cors.write_option_object(None, asked)
     for headers in ({}, {"origin": "http://x"}, {"origin": "http://x", "access-control-request-method": "PATCH"}):
         with pytest.raises(BadRequest):
-            cors.read_options_object(Request("OPTIONS", "b", "k", headers=Headers(headers)))
+            cors.read_option_object(Request("OPTIONS", "b", "k", headers=Headers(headers)))

@@ -17,10 +17,10 @@ def test_a_style_goes_the_whole_way() -> None:
     assert target(request, path_style=True) == "/b/?style&styleName=400_a.b-c"
     assert styles.read_put_style(request) == Style(name=STYLE.name, content=STYLE.content)
     assert styles.parse_get_style(styles.write_get_style(STYLE)) == STYLE
-    assert styles.parse_list_styles(styles.write_list_styles([STYLE, STYLE])) == (STYLE, STYLE)
+    assert styles.parse_list_style(styles.write_list_style([STYLE, STYLE])) == (STYLE, STYLE)
     assert styles.read_style_name(styles.get_style("b", "x")) == styles.read_style_name(styles.delete_style("b", "x"))
     assert (styles.write_put_style().status, styles.write_delete_style().status) == (200, 204)
-    assert styles.list_styles("b").query == {"style": None}
+    assert styles.list_style("b").query == {"style": None}
 
 
 def test_the_answer_of_the_old_service_is_read() -> None:
