@@ -21,7 +21,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httptools
 import trio
@@ -33,6 +33,8 @@ from .answer import CHECKPOINT_EVERY, MAX_HEAD, RECEIVE, Answer, Head
 if TYPE_CHECKING:
     from ..wire.message import Buffer
     from .endpoints import Origin
+
+    _Wait = Callable[[socket.socket], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ class Connection:
 
     # -- the socket ------------------------------------------------------------------------------------------------
 
-    async def _wait(self, wait: Callable[[socket.socket], Awaitable[None]]) -> None:
+    async def _wait(self, wait: _Wait) -> None:
         with trio.move_on_after(self.timeout) as scope:
             await wait(self._sock)
         if scope.cancelled_caught:
@@ -118,56 +120,48 @@ class Connection:
     def _lost(self, exc: OSError) -> _Lost:
         return _Lost(f"lost the connection to {self.origin}: {exc.strerror or exc}")
 
-    async def receive_into(self, view: memoryview) -> int:
-        """Receive some bytes, 0 at the end of the stream."""
+    async def _once_ready(self, call: Callable[[Any], Any], argument: object, ready: _Wait) -> Any:
+        """Return what *call* of the socket says to *argument* as soon as it does not have to wait."""
         while True:
             try:
-                return self._sock.recv_into(view)
-            except (BlockingIOError, ssl.SSLWantReadError):
+                return call(argument)
+            except BlockingIOError:
+                await self._wait(ready)
+            except ssl.SSLWantReadError:
                 await self._wait(trio.lowlevel.wait_readable)
             except ssl.SSLWantWriteError:
                 await self._wait(trio.lowlevel.wait_writable)
             except OSError as exc:
                 raise self._lost(exc) from exc
 
+    async def receive_into(self, view: memoryview) -> int:
+        """Receive some bytes, 0 at the end of the stream."""
+        received: int = await self._once_ready(self._sock.recv_into, view, trio.lowlevel.wait_readable)
+        return received
+
     async def receive(self, size: int) -> bytes:
         """Receive up to *size* bytes, none at the end of the stream."""
-        while True:
-            try:
-                return self._sock.recv(size)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                await self._wait(trio.lowlevel.wait_readable)
-            except ssl.SSLWantWriteError:
-                await self._wait(trio.lowlevel.wait_writable)
-            except OSError as exc:
-                raise self._lost(exc) from exc
+        received: bytes = await self._once_ready(self._sock.recv, size, trio.lowlevel.wait_readable)
+        return received
 
     async def _send(self, data: Buffer) -> None:
         view = memoryview(data).cast("B")
         done = since = 0
         while done < len(view):
             piece = view[done : done + _TLS_WRITE] if self._tls else view[done:]
-            try:
-                sent = self._sock.send(piece)
-            except (BlockingIOError, ssl.SSLWantWriteError):
+            sent: int = await self._once_ready(self._sock.send, piece, trio.lowlevel.wait_writable)
+            done += sent
+            since += sent
+            if sent < len(piece) and not self._tls:
+                if len(view) - done >= _THREAD_SEND:
+                    await self._send_in_thread(view[done:])
+                    return
+                # The buffer is full: to try again at once would only say so.
+                since = 0
                 await self._wait(trio.lowlevel.wait_writable)
-            except ssl.SSLWantReadError:
-                await self._wait(trio.lowlevel.wait_readable)
-            except OSError as exc:
-                raise self._lost(exc) from exc
-            else:
-                done += sent
-                since += sent
-                if sent < len(piece) and not self._tls:
-                    if len(view) - done >= _THREAD_SEND:
-                        await self._send_in_thread(view[done:])
-                        return
-                    # The buffer is full: to try again at once would only say so.
-                    since = 0
-                    await self._wait(trio.lowlevel.wait_writable)
-                elif since >= CHECKPOINT_EVERY:
-                    since = 0
-                    await trio.lowlevel.checkpoint()
+            elif since >= CHECKPOINT_EVERY:
+                since = 0
+                await trio.lowlevel.checkpoint()
 
     async def _send_in_thread(self, view: memoryview) -> None:
         """Send *view* by calls that block, in a thread; `_watch` is there to interrupt it.

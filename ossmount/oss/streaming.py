@@ -22,7 +22,6 @@ from ..wire.checksums import crc64_combine
 from ..wire.errors import OutOfLimits
 from ..wire.limits import MAX_BODY, MAX_PARALLEL, MAX_PARTS, check_number, check_part_size
 from ..wire.message import Headers
-from ..wire.models import PartResult, PutObjectResult
 from .multipart import give_up
 from .sources import content_type_of
 from .transfers import PARALLEL, PART_SIZE, Transfers
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..wire.callback import Callback
+    from ..wire.models import PartResult, PutObjectResult
 
 # The parts get larger after so many.
 GROW_EVERY = 1000
@@ -113,9 +113,7 @@ class Streaming(Transfers):
             if isinstance(stream, AsyncGenerator):
                 # It may have been left in the middle, and nobody else knows.
                 await stream.aclose()
-        return PutObjectResult(
-            done.etag, done.crc64, done.version_id, done.last_modified, done.request_id, done.callback
-        )
+        return done.as_put()
 
     async def _send_parts(
         self,

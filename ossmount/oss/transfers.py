@@ -138,9 +138,7 @@ class Transfers(Copies):
                 kept.remove()
             raise
         kept.remove()
-        return PutObjectResult(
-            done.etag, done.crc64, done.version_id, done.last_modified, done.request_id, done.callback
-        )
+        return done.as_put()
 
     async def download_file(
         self,

@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from . import metadata
+from . import metadata, xml
 from .dates import parse_http_date
 from .failures import OutOfLimits
 from .limits import check_key
 from .message import Headers, encode_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from xml.etree.ElementTree import Element
 
     from .message import Response
 
@@ -120,6 +121,11 @@ def given(**values: str) -> dict[str, str | None]:
     return {name.replace("_", "-"): value for name, value in values.items() if value}
 
 
-def url_decoded(text: str) -> str:
-    """Undo ``encoding-type=url``; bytes that are not UTF-8 become surrogates and travel back as they came."""
-    return unquote(text, errors="surrogateescape") if "%" in text else text
+def decoder(root: Element) -> Callable[[str | None], str]:
+    """Return what reads the names of an answer, which tells of itself whether they are percent-encoded.
+
+    Encoded bytes that are not UTF-8 become surrogates and travel back as they came.
+    """
+    if xml.text_of(root, "EncodingType") != "url":
+        return lambda text: text or ""
+    return lambda text: unquote(text, errors="surrogateescape") if text and "%" in text else text or ""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from . import xml
 from .checksums import content_md5
 from .dates import parse_xml_date
-from .fields import bare_etag, given, url_decoded
+from .fields import bare_etag, decoder, given
 from .limits import check_key
 from .message import Headers, Request, Response
 from .models import DeleteResult, ListObjectsResult, ObjectSummary, Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from xml.etree.ElementTree import Element
 
 # DeleteMultipleObjects takes this many keys, and this many bytes of XML.
@@ -63,12 +63,8 @@ def parse_list_objects(response: Response) -> ListObjectsResult:
     """Read a page of either version."""
     root = xml.parse(response.body, "ListBucketResult")
     said = {child.tag: child.text or "" for child in root if child.tag not in ("Contents", "CommonPrefixes")}
-    encoded = said.get("EncodingType") == "url"
-
-    def decoded(text: str | None) -> str:
-        return url_decoded(text or "") if encoded else text or ""
-
-    objects = tuple(_summary(element, encoded=encoded) for element in root.iterfind("Contents"))
+    decoded = decoder(root)
+    objects = tuple(_summary(element, decoded) for element in root.iterfind("Contents"))
     prefixes = tuple(decoded(element.text) for element in root.iterfind("CommonPrefixes/Prefix"))
     truncated = said.get("IsTruncated") == "true"
     following = decoded(said.get("NextContinuationToken") or said.get("NextMarker"))
@@ -98,7 +94,7 @@ def _owner(id_: str, name: str) -> Owner:
     return Owner(id_, name)
 
 
-def _summary(element: Element, *, encoded: bool) -> ObjectSummary:
+def _summary(element: Element, decoded: Callable[[str], str]) -> ObjectSummary:
     owner: Owner | None = None
     said: dict[str, str] = {}
     for child in element:
@@ -106,11 +102,10 @@ def _summary(element: Element, *, encoded: bool) -> ObjectSummary:
             owner = _owner(xml.text_of(child, "ID"), xml.text_of(child, "DisplayName"))
         else:
             said[child.tag] = child.text or ""
-    key = said["Key"]
     if (size := int(said["Size"])) < 0:
         raise ValueError(f"an object of {size} bytes")
     return ObjectSummary(
-        url_decoded(key) if encoded else key,
+        decoded(said["Key"]),
         size,
         bare_etag(said["ETag"]),
         parse_xml_date(said["LastModified"]),
@@ -168,6 +163,5 @@ def parse_delete_multiple_objects(response: Response) -> DeleteResult:
     if not response.body:
         return DeleteResult()
     root = xml.parse(response.body, "DeleteResult")
-    encoded = xml.text_of(root, "EncodingType") == "url"
-    keys = (element.text or "" for element in root.iterfind("Deleted/Key"))
-    return DeleteResult(tuple(url_decoded(key) if encoded else key for key in keys))
+    decoded = decoder(root)
+    return DeleteResult(tuple(decoded(element.text) for element in root.iterfind("Deleted/Key")))

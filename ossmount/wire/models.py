@@ -239,6 +239,12 @@ class CompleteResult:
     location: str = ""
     callback: bytes = b""
 
+    def as_put(self) -> PutObjectResult:
+        """Return what PutObject would have said of the same object."""
+        return PutObjectResult(
+            self.etag, self.crc64, self.version_id, self.last_modified, self.request_id, self.callback
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class BucketSummary:

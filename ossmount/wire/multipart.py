@@ -14,13 +14,13 @@ from .fields import (
     bare_etag,
     copy_source,
     crc64_of,
+    decoder,
     given,
     object_headers,
     quoted_etag,
     range_of,
     request_id,
     time_of,
-    url_decoded,
 )
 from .limits import MAX_PARTS, check_body
 from .message import Buffer, Headers, Request, Response
@@ -186,11 +186,7 @@ def list_multipart_uploads(
 def parse_list_multipart_uploads(response: Response) -> ListUploadsResult:
     """Read a page of uploads."""
     root = xml.parse(response.body, "ListMultipartUploadsResult")
-    encoded = xml.text_of(root, "EncodingType") == "url"
-
-    def decoded(text: str | None) -> str:
-        return url_decoded(text or "") if encoded else text or ""
-
+    decoded = decoder(root)
     uploads = []
     for element in root.iterfind("Upload"):
         said = xml.fields(element)
@@ -223,7 +219,6 @@ def list_parts(bucket: str, key: str, upload_id: str, *, part_number_marker: int
 def parse_list_parts(response: Response) -> ListPartsResult:
     """Read a page of parts."""
     root = xml.parse(response.body, "ListPartsResult")
-    encoded = xml.text_of(root, "EncodingType") == "url"
     parts = []
     for element in root.iterfind("Part"):
         said = xml.fields(element)
@@ -237,13 +232,12 @@ def parse_list_parts(response: Response) -> ListPartsResult:
                 parse_xml_date(said["LastModified"]),
             )
         )
-    key = xml.text_of(root, "Key")
     return ListPartsResult(
         parts=tuple(parts),
         is_truncated=xml.text_of(root, "IsTruncated") == "true",
         next_part_number_marker=int(xml.text_of(root, "NextPartNumberMarker") or "0"),
         bucket=xml.text_of(root, "Bucket"),
-        key=url_decoded(key) if encoded else key,
+        key=decoder(root)(xml.text_of(root, "Key")),
         upload_id=xml.text_of(root, "UploadId"),
         part_number_marker=int(xml.text_of(root, "PartNumberMarker") or "0"),
         max_parts=int(xml.text_of(root, "MaxParts") or "1000"),

@@ -15,7 +15,7 @@ from . import xml
 from .checksums import content_md5
 from .dates import parse_xml_date, xml_date
 from .errors import MalformedXML
-from .fields import bare_etag, given, url_decoded
+from .fields import bare_etag, decoder, given
 from .limits import check_choice
 from .listing_calls import namer, read_encoding, read_name
 from .message import Headers, Request, Response
@@ -158,11 +158,7 @@ def list_object_versions(
 def parse_list_object_versions(response: Response) -> ListVersionsResult:
     """Read a page of versions."""
     root = xml.parse(response.body, "ListVersionsResult")
-    encoded = xml.text_of(root, "EncodingType") == "url"
-
-    def decoded(text: str | None) -> str:
-        return url_decoded(text or "") if encoded else text or ""
-
+    decoded = decoder(root)
     truncated = xml.text_of(root, "IsTruncated") == "true"
     next_key = decoded(xml.text_of(root, "NextKeyMarker"))
     if truncated and not next_key:
@@ -325,13 +321,13 @@ def parse_delete_multiple_versions(response: Response) -> tuple[Deletion, ...]:
     if not response.body:
         return ()
     root = xml.parse(response.body, "DeleteResult")
-    encoded = xml.text_of(root, "EncodingType") == "url"
+    decoded = decoder(root)
     deletions = []
     for element in root.iterfind("Deleted"):
         said = xml.fields(element)
         deletions.append(
             Deletion(
-                key=url_decoded(said["Key"]) if encoded else said["Key"],
+                key=decoded(said["Key"]),
                 version_id=said.get("VersionId"),
                 delete_marker=said.get("DeleteMarker") == "true",
                 delete_marker_version_id=said.get("DeleteMarkerVersionId"),

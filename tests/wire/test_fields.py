@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from ossmount.wire import fields
-from ossmount.wire.message import Headers
+from ossmount.wire import fields, xml
+from ossmount.wire.message import Headers, encode_value
 
 
 def test_a_half_open_range_becomes_a_closed_one() -> None:
@@ -61,7 +61,9 @@ def test_a_copy_source_names_bucket_key_and_version() -> None:
 
 
 @given(st.text(max_size=30))
-def test_keys_in_lists_are_decoded(key: str) -> None:
-    from ossmount.wire.message import encode_value
+def test_keys_in_lists_are_decoded_if_they_are_said_to_be_encoded(key: str) -> None:
+    said = fields.decoder(xml.parse(b"<A><EncodingType>url</EncodingType></A>"))
+    plain = fields.decoder(xml.parse(b"<A></A>"))
 
-    assert fields.url_decoded(encode_value(key)) == key
+    assert said(encode_value(key)) == plain(key) == key
+    assert said(None) == plain(None) == ""
