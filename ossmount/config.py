@@ -179,6 +179,14 @@ class Config:
         ("background", "close"),
         "`background`: close() returns when the change is safe in the local log; `close`: when it is complete in OSS.",
     )
+    linger: float = option(
+        parse_duration,
+        0.05,
+        "DURATION",
+        "How long a change waits for what usually follows it, such as chmod and rename after a write, so that both are "
+        "one request; deletes wait longer for each other. Whoever waits for a change ends that.",
+        shown="50ms",
+    )
     durable_log: bool = flag("Sync staging and log to disk at each close, so that they survive a power loss, too.")
     read_only: bool = flag("Change nothing in the bucket.")
     ttl: float = option(

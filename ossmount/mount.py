@@ -52,6 +52,7 @@ async def run(config: Config, *, ready: Callable[[], None]) -> None:
             memory=config.memory,
             part_size=config.part_size,
             parallel=config.parallel,
+            linger=config.linger,
             cache_size=config.cache_size,
             nursery=services,
         ) as rooms:

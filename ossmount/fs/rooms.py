@@ -115,6 +115,7 @@ async def open_rooms(
     memory: int,
     part_size: int,
     parallel: int,
+    linger: float,
     cache_size: int,
     nursery: trio.Nursery,
 ) -> AsyncIterator[Rooms]:
@@ -189,7 +190,7 @@ async def open_rooms(
         is_passing=is_passing,
         is_curable=is_curable,
         explain=explain,
-        options=ExecutorOptions(parallel=parallel),
+        options=ExecutorOptions(parallel=parallel, linger=linger),
     )
     changes = Changes(executor, intents, beliefs, remembered, orphans)
     try:

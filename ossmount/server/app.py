@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 MAX_DOCUMENT = 4 * 1024 * 1024
 # The service looks after itself once so many seconds, counted from full hours.
 HOUR = 3600
+# Seconds after which a request that is delayed sees whether it still is.
+_LOOK = 0.005
 
 _LIMIT = "x-oss-traffic-limit"
 _ANSWERS = (Response, Download)
@@ -207,9 +209,13 @@ class App:
     ) -> None:
         faults = self.faults.strike(request.operation, request.key) if self.faults else []
         exchange.faults = faults
-        delay = self.options.latency + sum(fault.delay for fault in faults)
-        if delay:
-            await asyncio.sleep(delay)
+        if self.options.latency:
+            await asyncio.sleep(self.options.latency)
+        for fault in faults:
+            end = time.monotonic() + fault.delay
+            # A plan changes in any thread, and tells nobody.
+            while (left := end - time.monotonic()) > 0 and self.faults.delays(fault):  # noqa: ASYNC110
+                await asyncio.sleep(min(left, _LOOK))
         now = self.store.clock() + sum(fault.skew for fault in faults)
         await self._fail(faults, request, exchange, now, done=False)
         if exchange.status:

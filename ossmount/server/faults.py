@@ -20,11 +20,11 @@ class Fault:
 
     Several may strike the same request; then delays and skews add up and the first of the rest counts.
 
-    *status* answers an error with *code*; *delay* waits so many seconds first; *cut* closes the connection after so
-    many bytes of the answer's body, *cut_upload* after so many of the request's; *corrupt* flips that byte of the
-    answer's body, *corrupt_upload* of the request's; *reset* resets the connection without an answer; *skew* puts the
-    server's clock so many seconds forward. With *done* the operation is carried out before it fails, so that the client
-    cannot tell.
+    *status* answers an error with *code*; *delay* waits so many seconds first, unless the fault is taken back or, if
+    *together* is not 0, has struck so many requests; *cut* closes the connection after so many bytes of the answer's
+    body, *cut_upload* after so many of the request's; *corrupt* flips that byte of the answer's body, *corrupt_upload*
+    of the request's; *reset* resets the connection without an answer; *skew* puts the server's clock so many seconds
+    forward. With *done* the operation is carried out before it fails, so that the client cannot tell.
     """
 
     operation: str = "*"
@@ -34,6 +34,7 @@ class Fault:
     status: int = 0
     code: str = "InternalError"
     delay: float = 0.0
+    together: int = 0
     cut: int | None = None
     cut_upload: int | None = None
     corrupt: int | None = None
@@ -45,6 +46,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.first < 1 or (self.count is not None and self.count < 1):
             raise ValueError("a fault strikes from its first request on, at least once")
+        if self.together < 0:
+            raise ValueError("fewer than no requests cannot be waited for")
         if self.status and not 200 < self.status <= 599:
             raise ValueError(f"no status of an error: {self.status}")
 
@@ -95,6 +98,13 @@ class Plan:
                 if fault.first <= nth and (fault.count is None or nth < fault.first + fault.count):
                     struck.append(fault)
         return struck
+
+    def delays(self, fault: Fault) -> bool:
+        """Whether a request that *fault* has struck goes on waiting: not for one taken back, or when all are there."""
+        for planned, seen in zip(self._faults, self._seen, strict=False):
+            if planned is fault:
+                return not fault.together or seen < fault.first - 1 + fault.together
+        return False
 
 
 def parse_faults(text: str | bytes) -> list[Fault]:

@@ -55,9 +55,17 @@ class ExecutorOptions:
 
     parallel: int = 32
     linger: float = 0.05  # long enough for rsync's chmod and rename after close, too short to notice
-    delete_linger: float = 0.1  # after the last of a run of deletes
-    delete_patience: float = 2.0  # after the first of them
     batch: int = 1000  # DeleteMultipleObjects takes no more
     retry_base: float = 0.5
     retry_limit: float = 30.0
     patience: float = 300.0  # how long somebody waits for an intent that only meets passing failures
+
+    @property
+    def delete_linger(self) -> float:
+        """How long the last of a run of deletes waits for another."""
+        return 2 * self.linger
+
+    @property
+    def delete_patience(self) -> float:
+        """How long the first of them does."""
+        return 40 * self.linger

@@ -116,7 +116,7 @@ def program(environ: Mapping[str, str]) -> Callable[..., subprocess.CompletedPro
             env={**environ, **more},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=120,
             check=False,
         )
 

@@ -49,7 +49,7 @@ def launched(place: Path, environ: Mapping[str, str]) -> Program:
             env=environ,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=120,
             check=False,
         )
 
@@ -68,7 +68,7 @@ def ended(pid: int) -> Iterator[None]:
     yield
     poll = select.poll()
     poll.register(process, select.POLLIN)
-    assert poll.poll(20_000)
+    assert poll.poll(120_000)
     os.close(process)
 
 
@@ -184,7 +184,7 @@ def test_systemd_is_told(launched: Program, environ: dict[str, str], tmp_path: P
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(20)
+        systemd.settimeout(120)
         environ["NOTIFY_SOCKET"] = str(tmp_path / "notify")
         assert launched(entry="stay", foreground=True).returncode == 0
         assert systemd.recv(100) == b"READY=1"

@@ -24,7 +24,7 @@ def config(**given: Any) -> Config:
 def ask(address: str) -> bytes:
     """What the server says to an unsigned request for the bucket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(20)
+        connection.settimeout(120)
         connection.connect(address)
         connection.sendall(b"GET /bucket?location HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = b""
@@ -80,7 +80,7 @@ with embedded_server(load("bucket", "/mnt", given=given, environ={}, files=())) 
         assert mount.stdout is not None
         address = mount.stdout.readline().strip().removeprefix("unix://")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(20)
+            connection.settimeout(120)
             connection.connect(address)
             mount.send_signal(signal.SIGKILL)
             assert connection.recv(1) == b""

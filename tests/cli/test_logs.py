@@ -60,7 +60,7 @@ def test_a_file_is_followed_when_it_is_rotated(tmp_path: Path) -> None:
 def test_the_syslog_gets_one_line_with_a_name(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(str(tmp_path / "log"))
-        syslog.settimeout(20)
+        syslog.settimeout(120)
         logs.configure(config(tmp_path, log_file="syslog"), tmp_path / "log")
         logging.getLogger("ossmount.x").info("hello")
         assert b"ossmount[" in syslog.recv(1000)

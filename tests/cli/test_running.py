@@ -114,7 +114,7 @@ def test_an_upload_that_is_stopped_leaves_no_parts(
             process.stdin.flush()
             assert oss_server.count("UploadPart") >= 2
             process.send_signal(number)
-            assert process.wait(30) == 130
+            assert process.wait(120) == 130
         finally:
             process.kill()
     assert oss_server.count("AbortMultipartUpload") == 1
@@ -138,7 +138,7 @@ def test_what_becomes_of_a_pipe_is_told_in_a_line_at_most(
     oss("object", "put", "-", "bucket/key", stdin=bytes(1 << 20))
 
     shell = ["sh", "-c", f'"$0" -m ossmount object "$@" {redirection}', sys.executable, *words]
-    result = subprocess.run(shell, env=service, stderr=subprocess.PIPE, text=True, timeout=50, check=False)
+    result = subprocess.run(shell, env=service, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
 
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == bool(said)

@@ -28,9 +28,7 @@ from ossmount.tree.inodes import ROOT, Node
 from ossmount.writing.options import ExecutorOptions
 
 CALLER = Caller(os.getuid(), os.getgid())
-QUICK = ExecutorOptions(
-    parallel=16, linger=0.01, delete_linger=0.01, delete_patience=0.05, retry_base=0.01, retry_limit=0.05, patience=20
-)
+QUICK = ExecutorOptions(parallel=16, linger=0.01, retry_base=0.01, retry_limit=0.05, patience=20)
 
 
 AT_ONCE = RetryPolicy(attempts=2, base=0.0)
@@ -199,7 +197,7 @@ class World:
             shutil.rmtree(place, ignore_errors=True)
 
     def client(self) -> Client:
-        options = ClientOptions(retry=RetryPolicy(attempts=3), timeout=10.0)
+        options = ClientOptions(retry=RetryPolicy(attempts=3), timeout=60.0)
         return Client(
             Endpoint.parse(self.server.url, region="cn-hangzhou"),
             StaticCredentials("ak", "sk"),
@@ -237,6 +235,7 @@ class World:
                 memory=64 << 20,
                 part_size=part_size,
                 parallel=16,
+                linger=QUICK.linger,
                 cache_size=0,
                 nursery=services,
             ) as rooms:
@@ -252,7 +251,7 @@ class World:
                     view = View(filesystem, found.client, services.cancel_scope)
                     yield view
                     if not view.has_crashed:
-                        with trio.fail_after(30):
+                        with trio.fail_after(120):
                             await view.status.drain()
                     workers.cancel_scope.cancel()
             services.cancel_scope.cancel()

@@ -23,7 +23,7 @@ async def test_a_write_does_not_wait_for_an_upload_that_fails_again_and_again(wo
         await view.pwrite(fh, b"first", 0)
         await view.fs.flush(fh)
         file = (await view.node("f")).file
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             while not (file.put.started and file._upload.committing):
                 await trio.lowlevel.checkpoint()
             await view.pwrite(fh, b"other", 0)
@@ -40,9 +40,10 @@ async def test_a_read_of_bytes_that_somebody_else_replaced_is_never_short(world:
         await view.pwrite(fh, b"dirty", 0)
         oss2_bucket.put_object("f", b"THEIRS" * 1000)
         world.server.reset()
-        world.server.faults.add(Fault(operation="GetObject", delay=0.3))  # the upload's, which is refused after ours
+        for fault in (Fault(operation="GetObject", delay=50, together=2), Fault(operation="GetObject", delay=0.3)):
+            world.server.faults.add(fault)  # the upload's, which is refused after ours
         await view.fs.flush(fh)
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             while not world.server.count("GetObject"):
                 await trio.lowlevel.checkpoint()
             with pytest.raises(OSError, match="replaced behind the mount"):
@@ -69,7 +70,7 @@ async def test_a_file_is_read_while_one_endpoint_has_its_new_bytes_and_the_other
             await view.pwrite(fh, b"changed", 0)
             second.faults.add(Fault(operation="PutObject", count=None, status=500))
             await view.fs.flush(fh)
-            with trio.fail_after(20):
+            with trio.fail_after(120):
                 while view.rooms.executor.statistics().retries < 1:
                     await trio.lowlevel.checkpoint()
             second.faults.add(Fault(count=None, status=500))
@@ -100,7 +101,7 @@ async def test_what_waits_for_credentials_survives_a_crash_and_then_goes_on_by_i
         await view.write("b", b"changed")
         await view.rename("d", "e")
         await view.unlink("c")
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             while view.rooms.executor.statistics().failed < 4:
                 await trio.lowlevel.checkpoint()
         view.crash()
@@ -110,7 +111,7 @@ async def test_what_waits_for_credentials_survives_a_crash_and_then_goes_on_by_i
         if fault.operation != "ListObjects":
             world.server.faults.add(fault)
     async with world.mount() as view:
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             while view.rooms.executor.statistics().failed < 3:
                 await trio.lowlevel.checkpoint()
             world.server.faults.clear()
@@ -164,7 +165,7 @@ async def test_what_somebody_else_replaced_or_removed_can_be_removed_while_it_is
 async def test_flush_says_what_is_not_in_the_bucket_because_it_is_written_on(world: World) -> None:
     async with world.mount(part_size=131_072) as view:
         view.rooms.executor._options = replace(view.rooms.executor._options, patience=0.5)
-        world.server.faults.add(Fault(operation="UploadPart", delay=0.3, count=None))
+        world.server.faults.add(Fault(operation="UploadPart", delay=50, count=None))
         fh = await view.open("f", os.O_CREAT | os.O_WRONLY)
         await view.pwrite(fh, bytes(400_000), 0)
         told: dict[str, Any] = {}
@@ -172,7 +173,7 @@ async def test_flush_says_what_is_not_in_the_bucket_because_it_is_written_on(wor
         async def flush() -> None:
             told.update(await view.flush())
 
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(flush)
                 file = (await view.node("f")).file

@@ -77,7 +77,7 @@ class OssServer:
 
     def _ask(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes:
         request = urllib.request.Request(f"{self.url}/-/{path}", data=body, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
             return bytes(answer.read())
 
     def counts(self) -> dict[str, int]:
@@ -119,7 +119,7 @@ class OssServer:
         """End the process."""
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -200,13 +200,13 @@ class Mount:
 
     def status(self) -> dict[str, Any]:
         """What the daemon says of itself."""
-        return self.registration.call("status", timeout=30)
+        return self.registration.call("status", timeout=_PATIENCE)
 
     def umount(self, *options: str) -> None:
         """Unmount as a user does, and see the daemon end."""
         self.command("umount", self.place, *options)
         assert self.process is not None
-        assert select.select([self.process], [], [], 30)[0], "the daemon lives on"
+        assert select.select([self.process], [], [], _PATIENCE)[0], "the daemon lives on"
         os.close(self.process)
         self.process = None
 
@@ -226,7 +226,7 @@ class Mount:
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.signal(signal.SIGKILL)
-            select.select([self.process], [], [], 30)
+            select.select([self.process], [], [], _PATIENCE)
             os.close(self.process)
             self.process = None
         self.detach()
@@ -234,7 +234,7 @@ class Mount:
     def detach(self) -> None:
         """Take away a mount that has no daemon."""
         program = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-u", "-z"]
-        subprocess.run([*program, str(self.place)], capture_output=True, check=False, timeout=30)
+        subprocess.run([*program, str(self.place)], capture_output=True, check=False, timeout=_PATIENCE)
 
     def end(self) -> None:
         """Unmount whatever the test did, and say what the log has to be ashamed of."""

@@ -104,7 +104,7 @@ def test_sigterm_sees_everything_into_the_bucket(mount: Mount) -> None:
     mount.run("sh", "-c", "for n in $(seq 10); do echo $n > f$n; done")
     mount.signal(signal.SIGTERM)
     assert mount.process is not None
-    assert select.select([mount.process], [], [], 60)[0]
+    assert select.select([mount.process], [], [], 120)[0]
     assert len(mount.keys()) == 10
     assert not mount.place.is_mount()
     os.close(mount.process)

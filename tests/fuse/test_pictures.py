@@ -59,7 +59,7 @@ def gallery(bucket: oss2.Bucket, mounted: Callable[..., Mount], oss_process: Oss
     """A mount of a bucket with a picture, all of which has been listed; requests are counted from here on."""
     bucket.put_object("photo.jpg", photo(exif=True), headers={"x-oss-meta-mtime": "1000000000"})
     bucket.put_object("notes.txt", b"no picture at all\n")
-    mount = mounted("-o", "images,ttl=60s")
+    mount = mounted("-o", "images,ttl=10m")
     assert sorted(os.listdir(mount.place)) == ["notes.txt", "photo.jpg"]
     oss_process.reset()
     return mount
@@ -187,7 +187,7 @@ def test_without_the_option_a_name_is_a_name(
     bucket: oss2.Bucket, mounted: Callable[..., Mount], oss_process: OssServer
 ) -> None:
     bucket.put_object("photo.jpg", photo())
-    mount = mounted("-o", "ttl=60s")
+    mount = mounted("-o", "ttl=10m")
     os.listdir(mount.place)
     oss_process.reset()
     assert refused(os.stat, mount.place / "photo.jpg@100w") == "ENOENT"

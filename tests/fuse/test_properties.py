@@ -106,7 +106,7 @@ def test_properties_are_those_of_the_object(quick: Mount, bucket: oss2.Bucket) -
             assert os.getxattr(file, f"user.oss.{name}").decode() == value, name
     url = os.getxattr(file, "user.oss.url").decode()
     assert "x-oss-expires=1800&" in url
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(url, timeout=120) as answer:
         assert answer.read() == b"content"
 
 

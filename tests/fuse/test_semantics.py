@@ -105,16 +105,21 @@ def test_a_directory_with_an_open_removed_file_goes_without_leftovers(either: Mo
     assert either.keys() == []
 
 
-def test_what_is_on_its_way_when_its_name_goes_does_not_come_back(mount: Mount, oss_process: OssServer) -> None:
+def test_what_is_on_its_way_when_its_name_goes_does_not_come_back(
+    mounted: Callable[..., Mount], oss_process: OssServer
+) -> None:
     """Its request may be carried out after whatever is asked next, so that has to wait."""
+    mount = mounted("--ttl", "10m")  # what is asked are the four uploads
     for number, verb in enumerate(("rm", "replace", "move")):
-        oss_process.fail({"count": None, "delay": 0.3})
+        oss_process.reset()
+        oss_process.fail({"count": 4, "delay": 1})
         (mount.place / f"file{number}").write_bytes(b"old")
         (mount.place / f"empty{number}").touch()
         os.symlink("nowhere", mount.place / f"link{number}")
         os.mkdir(mount.place / f"d{number}")
-        while mount.status()["in_flight"] < 4:
+        while oss_process.count() < 4:
             pass
+        assert set(oss_process.counts()) <= {"PutObject", "PutSymlink"}
         with opened(mount.place / f"file{number}", os.O_RDONLY) as fd:
             if verb == "rm":
                 mount.run("rm", "-r", f"file{number}", f"empty{number}", f"link{number}", f"d{number}")

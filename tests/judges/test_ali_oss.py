@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPTS = Path(__file__).parent / "ali_oss"
-TIMEOUT = 60.0
+TIMEOUT = 200.0
 PART = 100 * 1024
 KEY = "dir/文件 +%.bin"
 META = {"by": "python", "of-two": "words here"}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import requests
 
-_BOUND = 30.0  # seconds for one call: a test that hangs says where
+_BOUND = 120.0  # seconds for one call: a test that hangs says where
 
 
 class Judge:

@@ -70,7 +70,7 @@ async def test_both_signatures_are_accepted(oss_server: Any, version: Any) -> No
         for key in KEYS:
             await bucket.put_object(key, b"x", meta=META)
         assert sorted(KEYS) == sorted([summary.key for summary in (await bucket.list_objects_v2()).objects])
-        async with httpx.AsyncClient() as other:
+        async with httpx.AsyncClient(timeout=120) as other:
             assert (await other.get(await bucket.presign("+"))).content == b"x"
 
 

@@ -146,7 +146,7 @@ async def test_a_presigned_url_may_change_the_answer(bucket: Bucket, signature: 
     url = await bucket.presign(
         "a b", response={"content-type": "text/custom", "content-disposition": "attachment"}, signature=signature
     )
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(timeout=120) as anybody:
         answer = await anybody.get(url)
         assert (answer.status_code, answer.content) == (200, b"text")
         assert (answer.headers["content-type"], answer.headers["content-disposition"]) == ("text/custom", "attachment")
@@ -172,7 +172,7 @@ async def test_a_presigned_url_may_put_a_part_slowly_or_have_an_application_call
     part = await bucket.presign("big", method="PUT", parameters=parameters, signature=signature)
     callback = Callback(url=application.url, body="key=${object}&who=${x:who}", variables={"x:who": "me"})
     whole = await bucket.presign("k", method="PUT", callback=callback, signature=signature)
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(timeout=120) as anybody:
         assert (await anybody.put(part, content=b"part")).status_code == 200
         assert (await anybody.put(part.replace("838860800", "819200"), content=b"part")).status_code == 403
         assert (await anybody.put(whole, content=b"1")).json() == {"ok": True}

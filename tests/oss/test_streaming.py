@@ -81,6 +81,7 @@ async def test_everything_said_of_the_object_is_kept_in_parts_too(bucket: Bucket
 async def test_only_so_much_of_a_stream_is_in_memory(bucket: Bucket, oss_server: Any) -> None:
     source = Source(os.urandom(20 * PART), piece=PART)
     held: list[int] = []
+    oss_server.faults.add(Fault(operation="UploadPart", delay=15, count=2, together=2))
     oss_server.faults.add(Fault(operation="UploadPart", delay=0.005, count=None))
 
     await bucket.upload_stream(

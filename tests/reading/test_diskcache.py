@@ -34,14 +34,14 @@ async def store(cache: DiskCache, name: BlockName, data: bytes) -> None:
     """Have *data* kept, and wait until it is (or was refused)."""
     before = cache.statistics()
     cache.keep(name, lambda: data)
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         while (now := cache.statistics()).stored + now.dropped == before.stored + before.dropped:
             await trio.lowlevel.checkpoint()
 
 
 async def stored(reading: Reading, blocks: int) -> None:
     """Wait until so many blocks are on disk."""
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         while reading.statistics().disk.files < blocks:
             await trio.lowlevel.checkpoint()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def http(oss_server: ThreadedServer) -> Iterator[httpx.Client]:
     """Raw HTTP, signed by nobody."""
-    with httpx.Client(base_url=oss_server.url, headers={"accept-encoding": "identity"}) as client:
+    with httpx.Client(base_url=oss_server.url, headers={"accept-encoding": "identity"}, timeout=120) as client:
         yield client
 
 
@@ -63,7 +63,9 @@ class _Signing(httpx.Auth):
 def signed(oss_server: ThreadedServer) -> Iterator[httpx.Client]:
     """Raw HTTP, signed for the account, with a private bucket "bucket"."""
     oss_server.store.put_bucket("bucket")
-    with httpx.Client(base_url=oss_server.url, headers={"accept-encoding": "identity"}, auth=_Signing()) as client:
+    with httpx.Client(
+        base_url=oss_server.url, headers={"accept-encoding": "identity"}, auth=_Signing(), timeout=120
+    ) as client:
         yield client
 
 
@@ -100,14 +102,14 @@ def turned_server(tmp_path: Path, clock: Clock) -> Iterator[ThreadedServer]:
 def turned(turned_server: ThreadedServer, clock: Clock) -> Iterator[httpx.Client]:
     """Raw HTTP, signed for the account at the time of `clock`."""
     headers = {"accept-encoding": "identity"}
-    with httpx.Client(base_url=turned_server.url, headers=headers, auth=_Signing(clock)) as client:
+    with httpx.Client(base_url=turned_server.url, headers=headers, auth=_Signing(clock), timeout=120) as client:
         yield client
 
 
 @pytest.fixture
 def anybody(turned_server: ThreadedServer) -> Iterator[httpx.Client]:
     """Raw HTTP to `turned_server`, signed by nobody."""
-    with httpx.Client(base_url=turned_server.url, headers={"accept-encoding": "identity"}) as client:
+    with httpx.Client(base_url=turned_server.url, headers={"accept-encoding": "identity"}, timeout=120) as client:
         yield client
 
 

@@ -32,7 +32,7 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
 def raw(server: ThreadedServer, request: bytes) -> bytes:
     """Send *request* as it is and return everything that comes back until the server closes."""
     host, _, port = server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as sock:
+    with socket.create_connection((host, int(port)), timeout=120) as sock:
         sock.sendall(request)
         answer = b""
         while data := sock.recv(65536):
@@ -211,7 +211,7 @@ def test_a_put_that_announces_too_much_is_refused_before_it_is_sent(oss_server: 
 
 def test_a_client_that_waits_is_told_to_continue(oss_server: ThreadedServer, public: str) -> None:
     host, _, port = oss_server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as sock:
+    with socket.create_connection((host, int(port)), timeout=120) as sock:
         head = f"PUT {public}/a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
         sock.sendall(head.encode())
         assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -221,7 +221,7 @@ def test_a_client_that_waits_is_told_to_continue(oss_server: ThreadedServer, pub
 
 def test_a_body_that_ends_early_leaves_nothing(oss_server: ThreadedServer, http: httpx.Client, public: str) -> None:
     host, _, port = oss_server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as sock:
+    with socket.create_connection((host, int(port)), timeout=120) as sock:
         sock.sendall(
             f"PUT {public}/a HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n".encode() + bytes(1_000_000)
         )
@@ -387,7 +387,7 @@ def test_a_connection_may_be_reset(oss_server: ThreadedServer, http: httpx.Clien
 def test_a_server_stops_although_a_request_is_stuck(oss_server: ThreadedServer, public: str) -> None:
     oss_server.faults.add(Fault(operation="GetObject", delay=3600))
     host, _, port = oss_server.url.removeprefix("http://").partition(":")
-    sock = socket.create_connection((host, int(port)), timeout=10)
+    sock = socket.create_connection((host, int(port)), timeout=120)
     sock.sendall(f"GET {public}/a HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     while not oss_server.requests.in_flight["GetObject"]:
         pass
@@ -486,6 +486,6 @@ def test_a_slow_link_changes_no_byte(tmp_path: Path, size: int) -> None:
     body = bytes(range(256)) * (size // 256 + 1)
     with ThreadedServer(tmp_path, bandwidth=100_000_000, options=AppOptions(latency=0.001)) as server:
         server.store.put_bucket("bucket", acl="public-read-write")
-        with httpx.Client(base_url=server.url, headers={"accept-encoding": "identity"}) as http:
+        with httpx.Client(base_url=server.url, headers={"accept-encoding": "identity"}, timeout=120) as http:
             assert http.put("/bucket/a", content=body).status_code == 200
             assert http.get("/bucket/a").content == body

@@ -96,7 +96,7 @@ async def test_styles_are_kept_and_used(pictures: ImageClient) -> None:
     for name, wanted in (("p.jpg@!small", (40, 20)), ("p.jpg@old", (20, 10))):
         assert size((await pictures.get(name))[1]) == wanted
         url = await pictures.presign(name)
-        async with httpx.AsyncClient() as anybody:
+        async with httpx.AsyncClient(timeout=120) as anybody:
             assert size((await anybody.get(url)).content) == wanted
             assert (await anybody.get(url.partition("?")[0])).status_code in (403, 404)
     await pictures.delete_style("small")

@@ -426,7 +426,7 @@ def test_any_sequence_of_operations_is_answered_as_a_dictionary_would(tmp_path: 
         endpoint = Endpoint.parse(server.url, region="cn-hangzhou")
         options = ClientOptions(retry=RetryPolicy(base=0.0))
         name = f"bucket-{next(numbers)}"
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             async with Client(endpoint, StaticCredentials("ak", "sk"), options=options) as client:
                 record = server.store.put_bucket(name)
                 both = Both(client.bucket(name), clock)

@@ -86,13 +86,14 @@ async def test_what_is_made_while_a_listing_is_under_way_stays(
 ) -> None:
     await bucket.put_object("a", b"")
     root, beliefs = root_of(listing), listing._beliefs
-    oss_server.faults.add(Fault(operation="ListObjects", delay=0.05))
+    oss_server.faults.add(Fault(operation="ListObjects", delay=50))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(listing.fill, root)
         await trio.testing.wait_all_tasks_blocked()
         beliefs.inodes.make(root, b"new", Attributes(Kind.FILE, 0o644, 1, 2, 0, 0, 0))
         beliefs.touch(root, b"new")
         beliefs.settle(root, b"new")
+        oss_server.faults.clear()
     assert names(root) == {b"a", b"new"}
 
 

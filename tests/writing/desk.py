@@ -142,7 +142,7 @@ class Desk:
 
 @asynccontextmanager
 async def connected(server: ThreadedServer, attempts: int = 1) -> AsyncIterator[Bucket]:
-    options = ClientOptions(retry=RetryPolicy(attempts=attempts), timeout=5.0)
+    options = ClientOptions(retry=RetryPolicy(attempts=attempts), timeout=60.0)
     endpoint = Endpoint.parse(server.url, region="cn-hangzhou")
     if server.store.bucket("bucket") is None:
         server.store.put_bucket("bucket")

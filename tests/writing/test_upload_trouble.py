@@ -43,6 +43,7 @@ async def test_a_file_greater_than_any_object_is_refused(desk: Desk) -> None:
 async def test_parts_go_up_side_by_side_within_the_budget(oss_server: ThreadedServer, tmp_path: Path) -> None:
     async with connected(oss_server) as bucket:
         desk = await Desk(oss_server, bucket, tmp_path / "staging", parallel=6, memory=4 * PART).create()
+        oss_server.faults.add(Fault(operation="UploadPart", count=4, delay=15, together=4))
         oss_server.faults.add(Fault(operation="UploadPart", count=None, delay=0.03))
         desk.write(0, noise(12 * PART))
         await desk.finish()
