@@ -108,6 +108,9 @@ class Config:
         ("roundRobin", "masterSlave"),
         "Of several endpoints, which one is read: each in turn, or the first that is alive.",
     )
+    failover_after: float = option(
+        _timeout, 3.0, "DURATION", "For how long one of them may be silent before another is read.", shown="3s"
+    )
     region: str | None = text(
         "REGION",
         "The region, such as `cn-hangzhou`; signature V4 needs it.",

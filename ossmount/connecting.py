@@ -6,6 +6,7 @@ Several endpoints are one bucket (`oss.cluster`): `open_bucket` opens either, so
 from __future__ import annotations
 
 import logging
+import math
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -17,9 +18,10 @@ from .oss.cluster import open_cluster
 from .oss.credentials import Anonymous
 from .oss.endpoints import Endpoint
 from .oss.finding import find_credentials
-from .oss.members import is_down
+from .oss.health import is_down
+from .oss.hurry import hurried
 from .oss.retry import RetryPolicy
-from .wire.errors import OSSError
+from .wire.errors import OSSError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,9 +34,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Patience with one place of several is for those who have nobody else to ask: seconds of silence, of connecting.
+# Seconds of silence of one place of several: all of them are asked again, and so nobody is waited for as long.
 _SILENCE = 10.0
-_CONNECTING = 5.0
 
 
 def endpoints_of(config: Config) -> list[Endpoint]:
@@ -95,13 +96,8 @@ def client_options_of(config: Config) -> ClientOptions:
     )
 
 
-def _impatient(options: ClientOptions) -> ClientOptions:
-    return replace(
-        options,
-        retry=RetryPolicy(attempts=2),
-        timeout=min(_SILENCE, options.timeout),
-        connect_timeout=min(_CONNECTING, options.connect_timeout),
-    )
+def _one_of_several(options: ClientOptions) -> ClientOptions:
+    return replace(options, retry=RetryPolicy(attempts=2), timeout=min(_SILENCE, options.timeout))
 
 
 async def ask_any(
@@ -116,17 +112,18 @@ async def ask_any(
     *others, last = endpoints_of(config)
     credentials = credentials or credentials_of(config)
     options = client_options_of(config)
-    impatient = _impatient(options)
-    for endpoint in others:
+    todo = [(endpoint, True) for endpoint in others] + [(last, False)]
+    while True:
+        endpoint, hurry = todo.pop(0)
         try:
-            async with Client(endpoint, credentials, options=impatient) as client:
-                return await ask(client)
+            async with Client(endpoint, credentials, options=_one_of_several(options) if hurry else options) as client:
+                with hurried(config.failover_after if hurry else math.inf):
+                    return await ask(client)
         except OSSError as exc:
-            if not is_down(exc):
+            if hurry and isinstance(exc, TransportError):
+                todo.append((endpoint, False))  # it may only be slow
+            if not is_down(exc) or not todo:
                 raise
-            log.warning("%s is down: %s", endpoint, exc)
-    async with Client(last, credentials, options=options) as client:
-        return await ask(client)
 
 
 @asynccontextmanager
@@ -149,8 +146,9 @@ async def open_bucket(config: Config) -> AsyncIterator[Bucket]:
                 credentials_of(config),
                 config.bucket,
                 schedule=config.schedule,  # type: ignore[arg-type]  # the options table allows nothing else
-                options=_impatient(options),
+                options=_one_of_several(options),
                 retry=RetryPolicy(),
+                failover_after=config.failover_after,
                 steady=True,
             )
         )

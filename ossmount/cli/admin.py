@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..config import ConfigError, runtime_dir
@@ -167,6 +168,9 @@ def _progress(verb: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
             # Small changes have no bytes but take a request each: count one as what a request could have carried.
             weight = size + changes * 65536
             most = max(most, weight)
-            bar.update(task, total=most or 1, completed=most - weight, left=f"{changes} changes, {amount(size)} left")
+            left = f"{changes} changes, {amount(size)} left"
+            if down := facts.get("down"):
+                left += f", waiting for {', '.join(down)}"
+            bar.update(task, total=most or 1, completed=most - weight, left=escape(left))
 
         yield report

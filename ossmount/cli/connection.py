@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Of the table of options, those that say which service and who asks.
-_SERVICE = ("endpoint", "schedule", "region", "internal", "addressing", "signature", "timeout", "config")
+_SERVICE = (
+    *("endpoint", "schedule", "failover_after", "region", "internal"),
+    *("addressing", "signature", "timeout", "config"),
+)
 _CREDENTIALS = (
     "anonymous",
     "access_key_id",

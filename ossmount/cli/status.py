@@ -84,7 +84,9 @@ def _overview(mounts: Sequence[tuple[Registration, Mapping[str, Any]]]) -> Table
     for mount, answer in mounts:
         failed = answer.get("failed") or []
         down = [each["endpoint"] for each in answer.get("endpoints") or () if each["state"] == "down"]
+        differing = [each["endpoint"] for each in answer.get("endpoints") or () if each.get("differing")]
         troubles = [f"{len(failed)} failed"] * bool(failed) + [f"{place} is down" for place in down]
+        troubles += [f"{place} differs" for place in differing]
         state = answer.get("problem") or ", ".join(troubles) or "ok"
         pending, staged = answer.get("pending"), answer.get("staged_bytes")
         table.add_row(
@@ -117,7 +119,9 @@ def _add(table: Table, name: str, value: Any, depth: int) -> None:
         table.add_row(escape(label), str(len(value)))
         for part in value[:_SHOWN]:
             shown = (
-                ", ".join(f"{k} {_readable(k, v)}" for k, v in part.items()) if isinstance(part, Mapping) else str(part)
+                ", ".join(f"{k.replace('_', ' ')} {_readable(k, v)}" for k, v in part.items())
+                if isinstance(part, Mapping)
+                else str(part)
             )
             table.add_row("", escape(shown))
         if len(value) > _SHOWN:
@@ -132,7 +136,7 @@ def _readable(name: str, value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if name == "bytes" or name.endswith("_bytes") or name.startswith("bytes_") or name in ("memory", "size"):
             return amount(value)
-        if name in ("uptime", "oldest_age", "age"):
+        if name == "uptime" or name.endswith("age"):
             return span(value)
         if name == "started":
             return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))

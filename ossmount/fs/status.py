@@ -17,6 +17,7 @@ from .errors import explain
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from ..oss.client import Client
     from ..writing.intents import Intent
     from .filesystem import FileSystem
 
@@ -54,14 +55,11 @@ class Status:
         return {
             "pid": os.getpid(),
             "bucket": self._source,
-            "endpoints": [
-                {"endpoint": str(member.client.endpoint), "state": "alive" if rooms.bucket.is_alive(member) else "down"}
-                for member in rooms.bucket.members
-            ],
+            "endpoints": [_health(member.client) for member in rooms.bucket.members],
             "commit": self._commit,
             "pending": executor.pending,
             "running": executor.running,
-            "oldest_age": max(0.0, time.time() - executor.oldest) if executor.oldest is not None else None,
+            "oldest_age": _age(executor.oldest),
             "staged_files": staging.files,
             "staged_bytes": staging.bytes,
             "intents": rooms.changes.pending()[:_SHOWN],
@@ -99,7 +97,9 @@ class Status:
 
         async def report() -> None:
             while True:
-                await progress({"pending": self.left(), "staged_bytes": rooms.staging.statistics().bytes})
+                down = [str(each.client.endpoint) for each in rooms.bucket.members if not each.client.health.alive]
+                facts = {"pending": self.left(), "staged_bytes": rooms.staging.statistics().bytes, "down": down}
+                await progress(facts)
                 await trio.sleep(_PERIOD)
 
         async with trio.open_nursery() as nursery:
@@ -135,6 +135,22 @@ class Status:
     def left(self) -> int:
         """Count the changes that are not in the bucket."""
         return len(self._fs.rooms.executor.live)
+
+
+def _health(client: Client) -> dict[str, Any]:
+    health = client.health
+    return {
+        "endpoint": str(client.endpoint),
+        "state": "alive" if health.alive else "down",
+        "age": _age(health.since),
+        "last_error": health.error or None,
+        "last_error_age": _age(health.error_at),
+        "differing": len(health.differing),
+    }
+
+
+def _age(moment: float | None) -> float | None:
+    return None if moment is None else round(max(0.0, time.time() - moment), 3)
 
 
 def _told(intents: Iterable[Intent]) -> list[dict[str, Any]]:

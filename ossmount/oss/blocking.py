@@ -12,11 +12,14 @@
             for piece in pieces:
                 ...
 
-Theory of operation.  `Runner` runs trio in a thread of its own.  A `Blocking` stands for an object of the async client
-in that thread: a call of an async method is handed over and waited for; an async iterator comes out as an iterator, an
-async context manager as a context manager, and objects of the client come out wrapped in their turn.  Everything else,
-results above all, comes out as it is.  Any number of threads may use one client.  An interrupt (Control-C) cancels the
-call that waits.
+    with blocking.open_cluster([one, two], StaticCredentials(key_id, secret), "my-bucket") as bucket:
+        ...
+
+Theory of operation.  `Runner` runs trio in a thread of its own, and holds the client open there.  A `Blocking` stands
+for an object of the async client in that thread: a call of an async method is handed over and waited for; an async
+iterator comes out as an iterator, an async context manager as a context manager, and objects of the client come out
+wrapped in their turn.  Everything else, results above all, comes out as it is.  Any number of threads may use one
+client.  An interrupt (Control-C) cancels the call that waits.
 """
 
 from __future__ import annotations
@@ -25,12 +28,12 @@ import inspect
 import queue
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from . import bucket as _bucket, client as _client, image as _image, sts as _sts
+from . import bucket as _bucket, client as _client, cluster as _cluster, image as _image, sts as _sts
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,35 +42,54 @@ T = TypeVar("T")
 
 
 class Runner:
-    """A thread that runs trio, from `start` to `stop`."""
+    """A thread that runs trio with something open, from `start` to `stop`."""
 
     def __init__(self) -> None:
         self._token: trio.lowlevel.TrioToken | None = None
         self._stopped = trio.Event()
         self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
 
-    def start(self) -> None:
-        """Start the thread; doing so twice is no harm."""
+    def start(self, there: AbstractAsyncContextManager[T]) -> T:
+        """Start the thread, enter *there* in it, and return what it gives.
+
+        Raises:
+            Exception: it could not be entered.
+            RuntimeError: the thread was started before.
+        """
         if self._thread is not None:
-            return
-        started = threading.Event()
+            raise RuntimeError("this client was opened before; make another")
+        opened: queue.SimpleQueue[T | None] = queue.SimpleQueue()
 
         async def serve() -> None:
-            self._token = trio.lowlevel.current_trio_token()
-            started.set()
-            await self._stopped.wait()
+            async with there as given:
+                self._token = trio.lowlevel.current_trio_token()
+                opened.put(given)
+                await self._stopped.wait()
+
+        def run() -> None:
+            try:
+                trio.run(serve)
+            except BaseException as exc:
+                self._failure = exc
+            opened.put(None)
 
         # A daemon, so that a script that forgot to close its client can end.
-        self._thread = threading.Thread(target=trio.run, args=(serve,), name="ossmount-blocking", daemon=True)
+        self._thread = threading.Thread(target=run, name="ossmount-blocking", daemon=True)
         self._thread.start()
-        started.wait()
+        given = opened.get()
+        if self._token is None:
+            self.stop()
+        return given  # type: ignore[return-value]
 
     def run(self, act: Callable[[], Awaitable[T]]) -> T:
         """Await what *act* returns in the thread, and return its result or raise its error.
 
         Raises:
-            RuntimeError: the thread is not running.
+            RuntimeError: the thread is not running, or is the one that asks.
         """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("what the client calls cannot call it back: it would wait for itself")
         if self._token is None:
             raise RuntimeError("this client is closed, or was never opened: use it in a with statement")
         answer: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
@@ -105,12 +127,20 @@ class Runner:
         return result  # type: ignore[return-value]
 
     def stop(self) -> None:
-        """End the thread."""
-        if self._thread is not None and self._token is not None:
+        """End the thread.
+
+        Raises:
+            Exception: it had ended by itself, or what was open could not be left well.
+        """
+        token, self._token = self._token, None
+        if token is not None:
             with suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._stopped.set)
+                token.run_sync_soon(self._stopped.set)
+        if self._thread is not None:
             self._thread.join()
-            self._token = None
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
 
 class Blocking:
@@ -160,7 +190,7 @@ def _come_out(runner: Runner, value: Any) -> Any:
         return _Entered(runner, value)
     if isinstance(value, AsyncIterable):
         return _Iterated(runner, value)
-    if isinstance(value, tuple) and any(isinstance(each, AsyncIterator) for each in value):
+    if isinstance(value, tuple) and any(isinstance(each, AsyncIterator | _bucket.Bucket) for each in value):
         return tuple(_come_out(runner, each) for each in value)
     return value
 
@@ -217,16 +247,13 @@ class Client(Blocking):
         super().__init__(Runner(), _client.Client(*args, **options))
 
     def __enter__(self) -> Client:
-        self._runner.start()
+        self._runner.start(self.wrapped)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._runner.run(self.wrapped.aclose)
-        finally:
-            self._runner.stop()
+        self._runner.stop()
 
     def images(self, bucket: str, *, grammar: _image.Grammar = "new") -> Blocking:
         """Return an `ImageClient` of *bucket*."""
@@ -235,3 +262,17 @@ class Client(Blocking):
     def sts(self, *args: Any, **options: Any) -> Blocking:
         """Return an `STS` client; the arguments are the same."""
         return Blocking(self._runner, _sts.STS(*args, **options))
+
+
+@contextmanager
+def open_cluster(*args: Any, **options: Any) -> Iterator[Any]:
+    """Open several buckets as one, a `Blocking` of a `Cluster`; the arguments are those of `ossmount.oss.open_cluster`.
+
+    *on_error* is called in the client's thread, and so cannot use the cluster.
+    """
+    runner = Runner()
+    cluster = runner.start(_cluster.open_cluster(*args, **options))
+    try:
+        yield Blocking(runner, cluster)
+    finally:
+        runner.stop()

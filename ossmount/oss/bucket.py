@@ -46,10 +46,6 @@ class Bucket(Streaming, Versions, Settings):
         """The buckets that this one stands for: itself, or those of a cluster."""
         return (self,)
 
-    def is_alive(self, member: Bucket) -> bool:
-        """Return whether *member* answered when it was last asked, for all that is known."""
-        return True
-
     async def see_all_alive(self) -> None:
         """Return if each of `members` is alive, as far as that is known.
 
@@ -65,6 +61,10 @@ class Bucket(Streaming, Versions, Settings):
             OSSError: all failed.
         """
         return [await act(self)]
+
+    def tell_differing(self, member: Bucket, keys: Iterable[str]) -> None:
+        """Take note that *keys* are not at *member*, or not as at the others of `members`."""
+        member.client.health.differs(keys)
 
     def statistics(self) -> ClientStatistics:
         """Return what its client has done so far."""

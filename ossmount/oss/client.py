@@ -13,6 +13,7 @@ clock by that of the answer.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections import Counter
@@ -38,6 +39,7 @@ from ..wire.errors import (
     ServiceError,
     SignatureDoesNotMatch,
     TimedOut,
+    TransportError,
 )
 from ..wire.limits import check, check_bucket_name
 from ..wire.message import Headers, Request, Response
@@ -45,6 +47,8 @@ from ..wire.refusals import parse_error
 from ..wire.signing import Version, presign, sign
 from .bucket import Bucket
 from .carried import carry
+from .health import Health
+from .hurry import longest_silence
 from .listings import Entries
 from .retry import RetryPolicy
 from .transport import Transport
@@ -159,6 +163,7 @@ class Client:
         self._own = Transport(connect_timeout=self.options.connect_timeout, keepalive=self.options.keepalive)
         self._carrier = carry(transport or self._own)
         self._clock = clock
+        self.health = Health(str(endpoint), clock)
         self.jitter = jitter
         self._limiter = trio.CapacityLimiter(self.options.concurrency)
         # Mutable.
@@ -333,6 +338,7 @@ class Client:
                         raise CredentialsError(f"{self._credentials!r}: an access key is printable ASCII")
                     result = await self._attempt(lease, request, body, credentials, receive)
                     kept = keep_open
+                    self.health.came()
                     return result
                 break
             except OSSError as exc:
@@ -348,16 +354,19 @@ class Client:
             if isinstance(failure, _CREDENTIALS_REFUSED) and not refreshed:
                 refreshed = True
                 delay = 0.0 if await self._have_changed(credentials) else None
+            in_hurry = isinstance(failure, TransportError) and longest_silence() < math.inf
             # Of a stream that can be read once, the bytes are gone.
-            if delay is None or isinstance(body, AsyncIterator):
-                raise failure
+            if delay is None or in_hurry or isinstance(body, AsyncIterator):
+                break
             delay = 0.0 if skewed else delay
             level = logging.INFO if attempt == 1 else logging.WARNING
             log.log(level, "%r: attempt %d failed, next in %.2f s: %s", request, attempt, delay, failure)
             self._retries += 1
             left -= trio.current_time() - begun + delay
             await trio.sleep(delay)
-        raise failure or TimedOut(f"{request!r} took longer than {seconds:.0f} s")
+        failure = failure or TimedOut(f"{request!r} took longer than {seconds:.0f} s")
+        self.health.failed(failure)
+        raise failure
 
     async def _attempt(
         self,
@@ -403,7 +412,7 @@ class Client:
             endpoint.target(request),
             headers,
             body,
-            timeout=options.copy_timeout if request.operation in _SLOW else options.timeout,
+            timeout=min(options.copy_timeout if request.operation in _SLOW else options.timeout, longest_silence()),
             again=request.idempotent,
         )
 

@@ -40,7 +40,8 @@ from ..wire.errors import (
 )
 from .bucket import Bucket
 from .client import Client, ClientOptions
-from .members import ONE_ROUND, PROBE_EVERY, Members, OnError, Schedule, is_down
+from .health import is_down
+from .members import FAILOVER_AFTER, ONE_ROUND, PROBE_EVERY, Members, OnError, Schedule
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Cluster(Members):
     A read goes to a member that is alive, chosen by *schedule*: the first in order (``masterSlave``) or each in turn
     (``roundRobin``).  If it is *steady*, only `open_object` takes turns; what tells of objects is asked of the first
     that is alive, so that their times do not change from one answer to the next.  When all are down, they are asked
-    again as *retry* says; by default, not.  Each failure is told to *on_error*.
+    again as *retry* says; by default, not.  Each failure is told to *on_error*.  One that is silent for
+    *failover_after* seconds while another is alive is left for that one.
 
     Raises:
         ValueError: there are no members, or no such schedule.
@@ -107,8 +109,10 @@ class Cluster(Members):
             except (ValueError, TypeError):
                 place = token = last = ""
             index = self._place(str(place), "continuation_token", continuation_token)
+            others = (other for other in range(len(self.members)) if other != index)
             try:
-                return await ask(self.members[index], continuation_token=token)
+                with self._hurried(when=any(map(self._lives, others))):
+                    return await ask(self.members[index], continuation_token=token)
             except OSSError as exc:
                 if not is_down(exc):
                     raise
@@ -361,13 +365,14 @@ async def open_cluster(
     steady: bool = False,
     retry: RetryPolicy = ONE_ROUND,
     on_error: OnError | None = None,
+    failover_after: float = FAILOVER_AFTER,
     options: ClientOptions | None = None,
     probe_every: float = PROBE_EVERY,
 ) -> AsyncIterator[Cluster]:
     """Open a cluster of the bucket called *bucket* at each of *endpoints*, and probe them as long as it is open.
 
     *credentials* are for all, or for one endpoint each.  Without *options* a member is tried twice before the next one
-    is: patience is for those who have nobody else to ask.  For the rest see `Cluster`.
+    is, if it fails with an answer.  For the rest see `Cluster`.
 
     Raises:
         ValueError: there are no endpoints, or the bucket can have no such name.
@@ -379,7 +384,14 @@ async def open_cluster(
         for endpoint, provider in zip(endpoints, providers, strict=True):
             client = await stack.enter_async_context(Client(endpoint, provider, options=options))
             members.append(client.bucket(bucket))
-        cluster = Cluster(members, schedule=schedule, steady=steady, retry=retry, on_error=on_error)
+        cluster = Cluster(
+            members,
+            schedule=schedule,
+            steady=steady,
+            retry=retry,
+            on_error=on_error,
+            failover_after=failover_after,
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(cluster.run, every=probe_every))
             try:

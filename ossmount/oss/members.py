@@ -9,14 +9,18 @@ A write goes to every member, down or not, all at once.  If all succeed, their r
 first error that may pass is raised, else the first.  If some fail, the members differ from now on, and that is never
 hidden: `PartialWriteFailed` names who has what.  It is transient if all failures were, so to try again is to repair.
 
-A member is alive until traffic or a probe says otherwise, and is alive again when either succeeds.
+A member is alive until traffic or a probe says otherwise, and is alive again when either succeeds: its client knows
+(`oss.health`).  As long as there is somebody else to ask, nobody is waited for long: one that is silent counts as down
+after a few seconds.  When all others have failed it is asked again with all patience, for it may only be slow.  A write
+has nobody else to go to.
 """
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import trio
 
@@ -26,14 +30,16 @@ from ..wire.errors import (
     OSSError,
     PartialWriteFailed,
     PreconditionFailed,
-    ServiceError,
     TransportError,
 )
 from .bucket import Bucket
 from .client import ClientStatistics
+from .health import is_down
+from .hurry import hurried
 from .retry import RetryPolicy
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
@@ -43,6 +49,8 @@ OnError = Callable[[Bucket, OSSError], object]
 # Looked for by the probe; that it is not there is as good an answer as any.
 PROBE_KEY = "._ossmount/alive"
 PROBE_EVERY = 10.0
+# Seconds of silence after which another is asked.
+FAILOVER_AFTER = 3.0
 # So long, in seconds, what a probe has told is believed of those that are down.
 _BELIEVED = 0.25
 ONE_ROUND = RetryPolicy(attempts=1)
@@ -63,18 +71,21 @@ class Members(Bucket):
         steady: bool = False,
         retry: RetryPolicy = ONE_ROUND,
         on_error: OnError | None = None,
+        failover_after: float = FAILOVER_AFTER,
     ) -> None:
         if not members:
             raise ValueError("a cluster has at least 1 member")
         if schedule not in get_args(Schedule):
             raise ValueError(f"the schedule must be one of {', '.join(get_args(Schedule))}, not {schedule!r}")
+        if failover_after <= 0:
+            raise ValueError(f"failover_after is a positive number of seconds, not {failover_after}")
         super().__init__(members[0].client, members[0].name)
         self._members = tuple(members)
         self._schedule = schedule
         self._steady = steady
         self._retry = retry
         self._on_error = on_error
-        self._alive = [True] * len(members)
+        self._failover_after = failover_after
         self._turn = 0
         self._probing = trio.Lock()
         self._probed = float("-inf")
@@ -89,11 +100,18 @@ class Members(Bucket):
 
     def is_alive(self, member: Bucket) -> bool:
         """Return whether *member* answered when it was last asked."""
-        return self._alive[self.members.index(member)]
+        return member.client.health.alive
 
     def choose_available(self) -> Bucket:
         """Return the member that the next read would go to."""
         return self.members[self._order()[0]]
+
+    def tell_differing(self, member: Bucket, keys: Iterable[str]) -> None:
+        """Take note that *keys* are not at *member*, or not as at the others, and tell *on_error*."""
+        listed = list(keys)
+        super().tell_differing(member, listed)
+        for key in listed:
+            self._failed(self.members.index(member), NoSuchKey("not as at other members", details={"Key": key}))
 
     def statistics(self) -> ClientStatistics:
         """Return what was done so far by the clients of all members together."""
@@ -106,11 +124,17 @@ class Members(Bucket):
         first = self._turn if in_turn else 0
         turned = [(first + number) % count for number in range(count)]
         # The turn is that of the living: one that is down does not double its neighbour's share.
-        living = [index for index in range(count) if self._alive[index]]
+        living = [index for index in range(count) if self._lives(index)]
         if in_turn and living:
             start = self._turn % len(living)
             living = living[start:] + living[:start]
-        return living + [index for index in turned if not self._alive[index]]
+        return living + [index for index in turned if not self._lives(index)]
+
+    def _lives(self, index: int) -> bool:
+        return self.is_alive(self.members[index])
+
+    def _hurried(self, *, when: bool) -> AbstractContextManager[None]:
+        return hurried(self._failover_after if when else math.inf)
 
     # -- health ----------------------------------------------------------------------------------------------------
 
@@ -124,7 +148,7 @@ class Members(Bucket):
         """Ask every member for a sign of life."""
         async with trio.open_nursery() as nursery:
             for index in range(len(self.members)):
-                nursery.start_soon(self._probe, index)
+                nursery.start_soon(partial(self._probe, index, hurry=True))
 
     async def see_all_alive(self) -> None:
         """Return if all members are alive, having probed those that were not.
@@ -133,39 +157,26 @@ class Members(Bucket):
             ConnectFailed: some are down.
         """
         async with self._probing:
-            if not all(self._alive) and trio.current_time() >= self._probed + _BELIEVED:
+            down = [index for index in range(len(self.members)) if not self._lives(index)]
+            if down and trio.current_time() >= self._probed + _BELIEVED:
                 async with trio.open_nursery() as nursery:
-                    for index, alive in enumerate(self._alive):
-                        if not alive:
-                            nursery.start_soon(self._probe, index)
+                    for index in down:
+                        nursery.start_soon(partial(self._probe, index, hurry=False))
                 self._probed = trio.current_time()
-        down = [member for member, alive in zip(self.members, self._alive, strict=True) if not alive]
-        if down:
-            raise ConnectFailed(f"{', '.join(map(repr, down))} is down")
+        away = [repr(member) for member in self.members if not self.is_alive(member)]
+        if away:
+            raise ConnectFailed(f"{', '.join(away)} is down")
 
-    async def _probe(self, index: int) -> None:
+    async def _probe(self, index: int, *, hurry: bool) -> None:
         try:
-            await self.members[index].head_object(PROBE_KEY)
+            with self._hurried(when=hurry):
+                await self.members[index].head_object(PROBE_KEY)
         except NoSuchKey:
-            self._came(index)
+            pass
         except OSSError as exc:
             self._failed(index, exc)
-        else:
-            self._came(index)
-
-    def _came(self, index: int) -> None:
-        if not self._alive[index]:
-            log.info("%r is alive again", self.members[index])
-            self._alive[index] = True
 
     def _failed(self, index: int, error: OSSError) -> None:
-        if is_down(error):
-            if self._alive[index]:
-                log.warning("%r is down: %s", self.members[index], error)
-            self._alive[index] = False
-        elif isinstance(error, ServiceError):
-            self._came(index)
-        # Else nobody was asked: there are no credentials, say.
         if self._on_error is not None:
             self._on_error(self.members[index], error)
 
@@ -182,24 +193,25 @@ class Members(Bucket):
             attempt += 1
             refusal: PreconditionFailed | None = None
             failure: OSSError | None = None
+            slow: set[int] = set()
             order = self._order(in_turn=in_turn)
             self._turn += 1
-            for index in order:
+            while order:
+                index = order.pop(0)
+                hurry = refusal is not None or (index not in slow and any(map(self._lives, order)))
                 try:
-                    result = await ask(self.members[index])
+                    with self._hurried(when=hurry):
+                        return await ask(self.members[index])
                 except PreconditionFailed as exc:
-                    self._came(index)
                     refusal = refusal or exc
                 except OSSError as exc:
                     if not is_down(exc):
-                        if isinstance(exc, ServiceError):
-                            self._came(index)
                         raise
                     self._failed(index, exc)
                     failure = exc
-                else:
-                    self._came(index)
-                    return result
+                    if hurry and refusal is None and isinstance(exc, TransportError):
+                        slow.add(index)
+                        order.append(index)
             if refusal is not None:
                 raise refusal
             assert failure is not None
@@ -249,8 +261,6 @@ class Members(Bucket):
             except OSSError as exc:
                 results[index] = exc
                 self._failed(index, exc)
-            else:
-                self._came(index)
 
         async with trio.open_nursery() as nursery:
             for index in places:
@@ -267,10 +277,3 @@ class Members(Bucket):
         if not made:
             raise next((error for error in errors if error.transient), errors[0])
         raise PartialWriteFailed(operation, [self.members[index] for index in places], ordered)
-
-
-def is_down(error: OSSError) -> bool:
-    """Return whether *error* tells that there is nobody, or nobody well, at the other end."""
-    if isinstance(error, ServiceError):
-        return error.status >= 500
-    return isinstance(error, TransportError)

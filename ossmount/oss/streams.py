@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..wire.checksums import crc64
-from ..wire.errors import IntegrityError
+from ..wire.errors import IntegrityError, TransportError
 from .answer import PIECE
 
 if TYPE_CHECKING:
@@ -114,7 +114,11 @@ class Download:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = await self._lease.reply.read_some(PIECE)
+        try:
+            piece = await self._lease.reply.read_some(PIECE)
+        except TransportError as exc:
+            self._client.health.failed(exc)
+            raise
         if piece is None:
             check_crc64(self._expected, self._crc64, self._what)
             raise StopAsyncIteration

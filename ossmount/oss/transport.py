@@ -49,7 +49,8 @@ class Carrier(Protocol):
     ) -> Reply:
         """Send a request and return its answer with the body unread.
 
-        *timeout* bounds every silence, in seconds; *again* allows to send it twice if the first connection was stale.
+        *timeout* bounds every silence, and connecting, in seconds; *again* allows to send it twice if the first
+        connection was stale.
 
         Raises:
             TransportError: there was no answer.
@@ -103,7 +104,7 @@ class Transport(httpx.AsyncBaseTransport):
         connection = None if once else self._take(origin)
         while True:
             if connection is None:
-                connection = await self._connect(origin)
+                connection = await self._connect(origin, timeout)
             connection.timeout = timeout
             try:
                 return await connection.exchange(head, body, method=method, release=self._give_back)
@@ -114,12 +115,12 @@ class Transport(httpx.AsyncBaseTransport):
                 log.debug("%s had closed a connection kept for it, another is opened", origin)
                 connection = None
 
-    async def _connect(self, origin: Origin) -> Connection:
+    async def _connect(self, origin: Origin, timeout: float) -> Connection:
         if origin.tls and self._ssl_context is None:
             # Only now: reading the certificates takes longer than many a command.
             self._ssl_context = httpx.create_ssl_context()
         self.opened += 1
-        sock = await connect(origin, timeout=self._connect_timeout, context=self._ssl_context)
+        sock = await connect(origin, timeout=min(timeout, self._connect_timeout), context=self._ssl_context)
         return Connection(sock, origin)
 
     def _take(self, origin: Origin) -> Connection | None:

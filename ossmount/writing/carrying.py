@@ -6,7 +6,8 @@ its result in place is done.
 
 A bucket may be several that hold the same (`oss.cluster`).  What decides by what is there, a rename say, is done
 `everywhere`: at each of them by what is there, and each step at all of them before the next, so that nothing is deleted
-at one before all have the copy.
+at one before all have the copy.  One that has not the object that is moved or changed stays without it, and that is
+told of; to fail would keep the change, and all that follow, from the others.
 
 An object's ACL is in no answer but GetObjectACL's, and a copy or an overwrite resets it.  So it is asked for and sent
 again, except where this mount wrote the object and so knows it to have none of its own.
@@ -116,7 +117,7 @@ class Carrying:
                 updated = await self._bucket.everywhere(
                     "CopyObject", lambda member: self._update(member, intent.key, intent.data)
                 )
-                return _found(updated)
+                return self._agreed(intent.key, updated)
             case Verb.ACL:
                 self._plain.pop(intent.key, None)
                 await self._bucket.put_object_acl(intent.key, intent.data["acl"])
@@ -249,7 +250,7 @@ class Carrying:
             except NoSuchKey:
                 return await _already_there(member, intent)
 
-        carried = _found(await self._bucket.everywhere("CopyObject", copy))
+        carried = self._agreed(intent.target, await self._bucket.everywhere("CopyObject", copy))
         self._plain.pop(intent.key, None)
         self._moved(intent, {intent.key: carried})
         if carried.source is not None:
@@ -258,6 +259,7 @@ class Carrying:
 
     async def _rename_tree(self, intent: Intent) -> None:
         moved = await self._bucket.everywhere("CopyObject", lambda member: self._copy_tree(member, intent))
+        await self._compare(intent, moved)
         self._moved(intent, {key: carried for each in reversed(moved) for key, carried in each.items()})
         for key in {key for each in moved for key in each}:
             self._plain.pop(key, None)
@@ -268,6 +270,23 @@ class Carrying:
                 await member.delete_multiple_objects(list(mine[member]))
 
         await self._bucket.everywhere("DeleteMultipleObjects", delete)
+
+    async def _compare(self, intent: Intent, moved: Sequence[Moved]) -> None:
+        """Take note of what is not moved everywhere."""
+        everything = {key for each in moved for key in each}
+        for member, each in zip(self._bucket.members, moved, strict=True):
+            if missing := [intent.target + key[len(intent.key) :] for key in everything - each.keys()]:
+                # It may have been moved, and deleted here, before a crash.
+                there = {found.key async for page in member.list_pages(intent.target) for found in page.objects}
+                self._bucket.tell_differing(member, [key for key in missing if key not in there])
+
+    def _agreed(self, key: str, carried: Sequence[Carried]) -> Carried:
+        """Return the first that tells of an object, and take note of where *key* is none, or not the same."""
+        found = next((each for each in carried if each.source is not None), carried[0])
+        for member, each in zip(self._bucket.members, carried, strict=True):
+            if not _same(found.source, each.source):
+                self._bucket.tell_differing(member, [key])
+        return found
 
     async def _copy_tree(self, bucket: Bucket, intent: Intent) -> Moved:
         moved: Moved = {}
@@ -394,9 +413,11 @@ async def _already_there(bucket: Bucket, intent: Intent) -> Carried:
     return Carried(head.source, head.last_modified)
 
 
-def _found(carried: Sequence[Carried]) -> Carried:
-    """Return the first that tells of an object."""
-    return next((each for each in carried if each.source is not None), carried[0])
+def _same(one: Source | None, other: Source | None) -> bool:
+    """Tell whether two members have the same, as far as a checksum is known."""
+    if one is None or other is None:
+        return one is other
+    return None in (one.crc64, other.crc64) or one.crc64 == other.crc64
 
 
 def _patched(values: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:

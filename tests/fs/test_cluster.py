@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import trio
 from ossmount.oss import ClientOptions, Endpoint, RetryPolicy, StaticCredentials, open_cluster
 from ossmount.server.faults import Fault
 from ossmount.server.threaded import ThreadedServer
+from ossmount.wire.errors import OSSError
 
 World = Any
 QUICK = RetryPolicy(attempts=2, base=0.0)
@@ -157,6 +160,7 @@ async def test_what_was_done_at_one_before_a_crash_is_done_at_both_afterwards(
     servers[1].faults.clear()
     async with world.mount(opened=opened(), part_size=131_072) as view:
         assert await view.flush() == {"pending": 0, "failed": []}
+        assert [each["differing"] for each in await facts(view)] == [0, 0]
     for each in contents():
         assert {key: value[0] for key, value in each.items()} == {"big": body, "e/": b"", "e/a": b"a"}
 
@@ -198,3 +202,99 @@ async def test_two_ways_to_the_same_bucket_do_no_harm(
             await view.close(view.handles.pop(fh))
         assert await view.flush() == {"pending": 0, "failed": []}
     assert bucket_contents() == tree.objects()
+
+
+async def facts(view: Any) -> list[dict[str, Any]]:
+    """What `ossmount status` tells of the endpoints."""
+    told: list[dict[str, Any]] = (await view.status._status({}, None))["endpoints"]
+    return told
+
+
+async def test_what_one_lacks_is_changed_at_the_others_and_told(
+    world: World, servers: list[ThreadedServer], opened: Any, contents: Any
+) -> None:
+    told: list[tuple[str, str]] = []
+    endpoints = [Endpoint.parse(server.url, region="cn-hangzhou") for server in servers]
+    async with open_cluster(endpoints, StaticCredentials("ak", "sk"), "bucket") as bucket:
+        for key in ("a", "b", "d/both", "same"):
+            await bucket.put_object(key, key.encode())
+        first, second = bucket.members
+        await first.put_object("d/one", b"d/one")
+        await second.delete_object("a")
+        await second.delete_object("b")
+        await second.put_object("new", b"something else")
+
+    def note(member: Any, error: Any) -> None:
+        told.append((str(member.client.endpoint), error.details["Key"]))
+
+    async with world.mount(opened=opened(on_error=note)) as view:
+        await view.rename("a", "new")
+        await view.rename("d", "e")
+        await view.chmod("b", 0o600)
+        await view.rename("same", "still the same")
+        assert await view.flush() == {"pending": 0, "failed": []}
+        assert [each["differing"] for each in await facts(view)] == [0, 3]
+    assert sorted(told) == [(servers[1].url, key) for key in ("b", "e/one", "new")]
+    left, right = ({key: value[0] for key, value in each.items()} for each in contents())
+    assert left == {
+        "b": b"b",
+        "e/both": b"d/both",
+        "e/one": b"d/one",
+        "new": b"a",
+        "still the same": b"same",
+    }
+    assert right == {"e/both": b"d/both", "new": b"something else", "still the same": b"same"}
+
+
+async def test_the_status_tells_who_is_away_since_when_and_why(
+    world: World, servers: list[ThreadedServer], opened: Any
+) -> None:
+    async with world.mount(opened=opened()) as view:
+        for each in await facts(view):
+            assert (each["state"], each["last_error"], each["last_error_age"]) == ("alive", None, None)
+        servers[1].faults.add(Fault(status=500, count=None))
+        await view.rooms.bucket.probe()
+        one, two = await facts(view)
+        assert (one["endpoint"], one["state"], one["last_error"]) == (servers[0].url, "alive", None)
+        assert (two["endpoint"], two["state"]) == (servers[1].url, "down")
+        assert "(500)" in two["last_error"]
+        assert two["age"] >= two["last_error_age"] >= 0
+        servers[1].faults.clear()
+        await view.rooms.bucket.probe()
+        two = (await facts(view))[1]
+        assert (two["state"], "(500)" in two["last_error"]) == ("alive", True)
+
+
+async def test_the_status_tells_as_much_of_the_only_endpoint(world: World) -> None:
+    async with world.mount() as view:
+        world.server.faults.add(Fault(status=500, count=None))
+        with contextlib.suppress(OSSError):
+            await view.rooms.bucket.head_object("k")
+        (one,) = await facts(view)
+        assert (one["state"], "(500)" in one["last_error"]) == ("down", True)
+        world.server.faults.clear()
+
+
+async def test_who_waits_for_one_that_is_away_is_told_which_and_loses_nothing(
+    world: World, servers: list[ThreadedServer], opened: Any, contents: Any
+) -> None:
+    reports: list[Any] = []
+
+    async def progress(facts: Any) -> None:
+        reports.append(facts)
+
+    servers[1].faults.add(Fault(status=500, count=None))
+    async with world.mount(opened=opened()) as view:
+        await view.rooms.bucket.probe()
+        view.rooms.executor._options = replace(view.rooms.executor._options, patience=0.5)
+        await view.write("f", b"kept")
+        told = await view.status._drain({}, progress)
+        assert [each["path"] for each in told["failed"]] == ["f"]
+        assert servers[1].url in told["failed"][0]["error"]
+        assert {tuple(each["down"]) for each in reports} == {(servers[1].url,)}
+        assert servers[1].url.encode() in await view.getxattr("f", "user.oss.error")
+        assert await view.status._drain({"later": True}, progress) == {"pending": 1, "failed": []}
+    servers[1].faults.clear()
+    async with world.mount(opened=opened()) as view:
+        assert await view.flush() == {"pending": 0, "failed": []}
+    assert [each["f"][0] for each in contents()] == [b"kept", b"kept"]

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ossmount.oss import Endpoint, StaticCredentials, blocking
+from ossmount.oss import Endpoint, PartialWriteFailed, StaticCredentials, blocking
+from ossmount.server.faults import Fault
 from ossmount.wire.errors import NoSuchKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ossmount.oss import Bucket
     from ossmount.server.threaded import ThreadedServer
+    from ossmount.wire.errors import OSSError
 
 
 @pytest.fixture
@@ -87,3 +90,69 @@ def test_an_image_client_and_sts_are_there_too(client: blocking.Client) -> None:
     images = client.images("bucket")
     assert "x-oss-process" in images.presign("photo.jpg@200w")
     assert "STS" in repr(client.sts())
+
+
+@pytest.fixture
+def endpoints(servers: list[ThreadedServer]) -> list[Endpoint]:
+    return [Endpoint.parse(server.url, region="cn-hangzhou") for server in servers]
+
+
+def test_several_buckets_are_one_for_a_plain_script_too(
+    servers: list[ThreadedServer], endpoints: list[Endpoint], tmp_path: Path
+) -> None:
+    failures: list[tuple[str, str]] = []
+
+    def note(member: Bucket, error: OSSError) -> None:
+        failures.append((str(member.client.endpoint), type(error).__name__))
+
+    (tmp_path / "file").write_bytes(b"x" * 250_000)
+    with blocking.open_cluster(
+        endpoints, StaticCredentials("ak", "sk"), "bucket", schedule="masterSlave", on_error=note
+    ) as cluster:
+        cluster.put_object("k", b"hello")
+        cluster.upload_file("big", tmp_path / "file", part_size=102_400)
+        assert [bytes(member.get_object("big")[1]) for member in cluster.members] == [b"x" * 250_000] * 2
+        servers[0].faults.add(Fault(status=500, count=None))
+        assert cluster.get_object("k")[1] == b"hello"
+        assert [entry.key for entry in cluster.iter_objects()] == ["big", "k"]
+        with cluster.open_object("k") as (_head, pieces):
+            assert b"".join(pieces) == b"hello"
+        assert [cluster.is_alive(member) for member in cluster.members] == [False, True]
+        assert repr(cluster.choose_available().wrapped.client.endpoint) == repr(endpoints[1])
+        with pytest.raises(PartialWriteFailed):
+            cluster.put_object("k", b"other")
+        with pytest.raises(ValueError, match="once only"):
+            cluster.put_object("k", iter([b"1", b"2"]))
+        servers[0].faults.clear()
+        cluster.probe()
+        assert cluster.is_alive(cluster.members[0])
+    assert set(failures) == {(str(endpoints[0]), "InternalError")}
+    with pytest.raises(RuntimeError, match="closed"):
+        cluster.head_object("k")
+
+
+def test_what_cannot_be_opened_says_why_and_leaves_no_thread(endpoints: list[Endpoint]) -> None:
+    before = threading.active_count()
+    with (
+        pytest.raises(ValueError, match="schedule"),
+        blocking.open_cluster(endpoints, StaticCredentials("ak", "sk"), "bucket", schedule="random"),
+    ):
+        pass
+    assert threading.active_count() == before
+
+
+def test_a_callback_that_calls_back_does_not_wait_for_itself_for_ever(
+    servers: list[ThreadedServer], endpoints: list[Endpoint]
+) -> None:
+    said: list[str] = []
+
+    def call_back(_member: Bucket, _error: OSSError) -> None:
+        with pytest.raises(RuntimeError, match="call it back") as caught:
+            cluster.probe()
+        said.append(str(caught.value))
+
+    with blocking.open_cluster(endpoints, StaticCredentials("ak", "sk"), "bucket", on_error=call_back) as cluster:
+        servers[1].faults.add(Fault(operation="PutObject", status=403, code="AccessDenied"))
+        with pytest.raises(PartialWriteFailed):
+            cluster.put_object("k", b"")
+    assert len(said) == 1
