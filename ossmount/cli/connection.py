@@ -54,6 +54,23 @@ _CREDENTIALS = (
 _ROWS = (*_SERVICE, *_CREDENTIALS)
 
 
+# How ossutil, aws and rclone call what is called otherwise here.
+_ELSEWHERE = {
+    "cat": "get",
+    "copy": "cp",
+    "del": "rm",
+    "delete": "rm",
+    "download": "get",
+    "list": "ls",
+    "make": "create",
+    "mb": "create",
+    "rb": "rm",
+    "remove": "rm",
+    "stat": "head",
+    "upload": "put",
+}
+
+
 def click_option(row: Option) -> click.Option:
     """Return *row* of the table in click's terms.  Values are parsed where those of files and environment are."""
     flags = [f"{row.flag}/--no-{row.flag[2:]}" if row.is_flag else row.flag]
@@ -132,6 +149,15 @@ class ServiceGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names."""
         return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that *args* begin with; who calls it as other tools do is told how it is called here."""
+        here = _ELSEWHERE.get(args[0])
+        if here in self.commands and args[0] not in self.commands:
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {here!r}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List them."""

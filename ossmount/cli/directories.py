@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .console import Failure
+from .files import writing
 from .tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..oss import Bucket
+    from ..wire.message import Buffer
+    from ..wire.models import ObjectSummary
     from .connection import Connection
     from .parameters import Name
 
@@ -28,6 +31,11 @@ _PARTIAL = ".part"
 def is_below(key: str, place: str) -> bool:
     """Return whether *key* is *place*, or below it as a file is below a directory."""
     return place in ("", key) or key.startswith(place if place.endswith("/") else f"{place}/")
+
+
+def nothing_at(place: Name) -> Failure:
+    """Return what a command with -r fails with when there is nothing for it to do, as the name is misspelt, say."""
+    return Failure(f"there is no object at or below {place}")
 
 
 def put_directory(connection: Connection, directory: str, target: Name, *, parallel: int, **options: Any) -> None:
@@ -89,32 +97,50 @@ def get_directory(
     tally = Tally(f"written to {directory}")
 
     async def act(bucket: Bucket) -> None:
+        import trio
+
         from ..oss.transfers import PART_SIZE
 
-        async def get(keys: list[str]) -> None:
-            parts = max(1, parallel // max(1, len(keys)))
+        size = part_size or PART_SIZE
 
-            async def one(key: str) -> None:
-                path = directory / _relative(key, skip)
-                if key.endswith("/"):
+        async def get(entries: list[ObjectSummary]) -> None:
+            parts = max(1, parallel // max(1, len(entries)))
+
+            async def one(entry: ObjectSummary) -> None:
+                path = directory / _relative(entry.key, skip)
+                progress = tally.progress()
+                if entry.key.endswith("/"):
                     path.mkdir(parents=True, exist_ok=True)
-                    return
-                await bucket.download_file(
-                    key, path, part_size=part_size or PART_SIZE, parallel=parts, progress=tally.progress()
-                )
+                elif entry.size <= size and entry.type != "Symlink":
+                    # In one request, where who looks first takes two.
+                    _, content = await bucket.get_object(entry.key)
+                    await trio.to_thread.run_sync(_write, path, content)
+                    progress(len(content), len(content))
+                else:
+                    await bucket.download_file(entry.key, path, part_size=size, parallel=parts, progress=progress)
 
-            await tally.each(keys, one, parallel, name=lambda key: str(source._replace(key=key)))
+            await tally.each(entries, one, parallel, name=lambda entry: str(source._replace(key=entry.key)))
 
+        seen = False
         # They might be what another download is in meanwhile.
-        late: list[str] = []
+        late: list[ObjectSummary] = []
         async for page in bucket.list_pages(source.key):
-            keys = [each.key for each in page.objects if is_below(each.key, source.key) and each.key[skip:]]
-            late += [key for key in keys if key.endswith(_PARTIAL)]
-            await get([key for key in keys if not key.endswith(_PARTIAL)])
-        for key in sorted(late, key=len):
-            await get([key])
+            found = [each for each in page.objects if is_below(each.key, source.key)]
+            seen = seen or bool(found)
+            found = [each for each in found if each.key[skip:]]
+            late += [each for each in found if each.key.endswith(_PARTIAL)]
+            await get([each for each in found if not each.key.endswith(_PARTIAL)])
+        for each in sorted(late, key=lambda each: len(each.key)):
+            await get([each])
+        if source.key and not seen:
+            raise nothing_at(source)
 
     tally.run(str(source), lambda: connection.with_bucket(source.bucket, act))
+
+
+def _write(path: Path, content: Buffer) -> None:
+    with writing(path) as file:
+        file.write(content)
 
 
 def _relative(key: str, skip: int) -> Path:

@@ -82,7 +82,7 @@ def get(
     conditions: dict[str, Any],
 ) -> None:
     """Get a picture as it comes out of its processing, into FILE or to standard output."""
-    from .transfer import destination, save
+    from .files import destination, save
 
     path = destination(file, name.key)
     _with_pictures(

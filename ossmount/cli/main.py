@@ -48,6 +48,9 @@ _EXAMPLES = (
     "ossmount object ls oss://my-bucket -l",
 )
 
+# Where the first word is kept when it is not the name of a command.
+_NO_COMMAND = "ossmount.no_command"
+
 
 class Commands(click.Group):
     """A group that knows its commands by name before it imports them, and takes `mount` to be meant by default."""
@@ -70,6 +73,7 @@ class Commands(click.Group):
         own = {name for option in self.get_params(ctx) for name in option.opts}
         if args and args[0] not in own and args[0] not in _COMMANDS:
             self._doubt(ctx, args)
+            ctx.meta[_NO_COMMAND] = args[0]
             args = ["mount", *args]
         return super().parse_args(ctx, args)
 
@@ -77,12 +81,25 @@ class Commands(click.Group):
         """Run the command; whatever stops it ends in a line."""
         try:
             return super().invoke(ctx)
+        except Interrupted:
+            raise
+        except Failure as exc:
+            if meant := self._meant(ctx):
+                raise type(exc)(exc.message + meant) from None
+            raise
         except KeyboardInterrupt:
             raise Interrupted from None
         except BrokenPipeError:
             raise  # click ends quietly with it
         except OSError as exc:
             raise told(exc) from None
+
+    def _meant(self, ctx: click.Context) -> str:
+        """Return what to add to a failure of what named no command: it may be one that is misspelt."""
+        for name in difflib.get_close_matches(ctx.meta.get(_NO_COMMAND, ""), _COMMANDS, cutoff=0.8):
+            if not isinstance(self.get_command(ctx, name), click.Group):
+                return f".  Did you mean `ossmount {name}`?"
+        return ""
 
     def _doubt(self, ctx: click.Context, args: list[str]) -> None:
         """Refuse `boject ls`, which would mount a bucket on `ls`."""

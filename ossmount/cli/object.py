@@ -14,7 +14,7 @@ import click
 from . import about, transfer
 from .connection import Connection, ServiceGroup, make, print_json
 from .console import Failure, Interrupted, moment
-from .directories import is_below
+from .directories import is_below, nothing_at
 from .parameters import (
     PLACE,
     Name,
@@ -143,7 +143,10 @@ def rm(
     if recursive and not force:
         places = ", ".join(map(str, names))
         what = "every version of everything" if all_versions else "everything"
-        click.confirm(f"Remove {what} at and below {places}?", abort=True, err=True)
+        try:
+            click.confirm(f"Remove {what} at and below {places}?", abort=True, err=True)
+        except click.Abort:
+            raise Failure("nothing is removed; with --force, nobody is asked") from None
     by_bucket: dict[str, list[str]] = {}
     for name in names:
         by_bucket.setdefault(name.bucket, []).append(name.key)
@@ -286,11 +289,15 @@ def cp(
         if not recursive:
             await copy(source.key, parts=parallel)
             return
+        seen = False
         async for page in origin.list_pages(source.key):
             found = [each.key for each in page.objects if is_below(each.key, source.key)]
+            seen = seen or bool(found)
             # The marker of a directory has no name in another bucket's root.
             keys = [key for key in found if name.key + key.removeprefix(source.key)]
             await tally.each(keys, copy, parallel, name=lambda key: str(source._replace(key=key)))
+        if source.key and not seen:
+            raise nothing_at(source)
 
     async def everywhere(bucket: Bucket) -> None:
         try:

@@ -10,7 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .failures import ConnectFailed, CredentialsError, IntegrityError, Redirected, ServiceError, TimedOut
+from .failures import (
+    BrokenResponse,
+    ConnectFailed,
+    CredentialsError,
+    IntegrityError,
+    PartialWriteFailed,
+    Redirected,
+    ServiceError,
+    TimedOut,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +106,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "FilePartStale": Explanation("A part of the object group is out of date", "文件 Part 过时"),
     "ImageDamage": Explanation("The picture may be damaged", "图片可能已损坏"),
     "ImageTooLarge": Explanation("The picture is too large to be processed", "图片过大，无法处理"),
-    "IncompleteBody": Explanation("The body ended early", "请求体不完整"),
+    "IncompleteBody": Explanation("The body ended early", "请求体不完整", "try again", "请重试"),
     "IncorrectNumberOfFilesInPOSTRequest": Explanation("A form must have exactly one file", "Post 请求中文件个数非法"),
     "InternalError": Explanation("Internal error of the service", "OSS 内部发生错误", "try again", "请重试"),
     "InvalidAccessKeyId": Explanation(
@@ -139,7 +148,12 @@ EXPLANATIONS: dict[str, Explanation] = {
     "InvalidPart": Explanation("Invalid part", "无效的 Part"),
     "InvalidPartOrder": Explanation("Invalid order of parts", "无效的 part 顺序"),
     "InvalidPolicyDocument": Explanation("Invalid policy", "无效的 Policy 文档"),
-    "InvalidRange": Explanation("There is no such range", "无效的范围"),
+    "InvalidRange": Explanation(
+        "There is no such range",
+        "无效的范围",
+        "see how long it is: ossmount object head",
+        "查看文件长度：ossmount object head",
+    ),
     "InvalidRequest": Explanation("Invalid request", "请求无效"),
     "InvalidSecurityToken": Explanation(
         "Invalid security token", "无效的安全令牌", "get new credentials", "获取新的凭证"
@@ -270,7 +284,12 @@ EXPLANATIONS: dict[str, Explanation] = {
     "SignatureDoesNotMatch": Explanation(
         "Invalid signature", "签名错误", "look at the access key secret", "检查 Access Key Secret"
     ),
-    "SymlinkTargetNotExist": Explanation("The symlink points at no object", "软链接指向的文件不存在"),
+    "SymlinkTargetNotExist": Explanation(
+        "The symlink points at no object",
+        "软链接指向的文件不存在",
+        "see where it points: ossmount object symlink",
+        "查看软链接指向：ossmount object symlink",
+    ),
     "TooManyBuckets": Explanation(
         "There are too many buckets",
         "用户的 Bucket 数目超过限制",
@@ -320,6 +339,16 @@ _OTHERS: tuple[tuple[type[OSSError], Explanation], ...] = (
         ),
     ),
     (TimedOut, Explanation("It took too long", "请求超时", "try again", "请重试")),
+    (BrokenResponse, Explanation("The answer broke off", "响应不完整", "try again", "请重试")),
+    (
+        PartialWriteFailed,
+        Explanation(
+            "Not all endpoints have it",
+            "部分 endpoint 写入失败",
+            "mend that and try again, which brings all to the same",
+            "解决后请重试，重试会使各 endpoint 一致",
+        ),
+    ),
     (IntegrityError, Explanation("The bytes were damaged on their way", "数据在传输中损坏", "try again", "请重试")),
 )
 

@@ -83,6 +83,33 @@ def test_a_directory_comes_with_its_name_or_without(oss: OSS, tmp_path: Path) ->
     assert sorted(files_below(tmp_path / "all")) == ["d-2", "d/a", "d/sub/b"]
 
 
+@pytest.mark.parametrize(("command", "target"), [("get", "down"), ("cp", "bucket/copy")])
+def test_a_name_that_means_nothing_is_told(oss: OSS, tmp_path: Path, command: str, target: str) -> None:
+    oss("object", "put", "-", "bucket/photos-2", stdin=b"x")
+    target = str(tmp_path / target) if command == "get" else target
+
+    said = oss("object", command, "-r", "bucket/photos", target, status=1).stderr
+    assert said == "ossmount: there is no object at or below oss://bucket/photos\n"
+    assert not (tmp_path / "down").exists()
+    # An empty directory, and an empty bucket, are something.
+    oss("object", "append", "-", "bucket/empty/", stdin=b"")
+    oss("object", command, "-r", "bucket/empty/", target)
+    oss("bucket", "create", "other")
+    oss("object", command, "-r", "other", target)
+
+
+def test_small_objects_come_in_one_request_and_large_ones_in_parts(
+    oss: OSS, oss_server: ThreadedServer, photos: Path, tmp_path: Path
+) -> None:
+    oss("object", "put", "-r", photos, "bucket")
+    oss("object", "symlink", "bucket/photos/pointer", "photos/sub/b")
+    oss_server.reset()
+
+    oss("object", "get", "-r", "bucket", tmp_path / "down", "--part-size", "100KiB")
+    assert files_below(tmp_path / "down" / "photos") == {**FILES, "link": b"a", "pointer": FILES["sub/b"]}
+    assert (oss_server.count("HeadObject"), oss_server.count("GetObject")) == (2, 6 + 3 + 3)
+
+
 @pytest.mark.parametrize("key", ["d/../../out", "d/./x", "d//x", "d/a\0b"])
 def test_no_key_leads_out_of_the_directory(oss: OSS, tmp_path: Path, key: str) -> None:
     oss("object", "put", "-", f"bucket/{key}", stdin=b"x")

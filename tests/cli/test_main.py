@@ -79,3 +79,33 @@ def test_a_command_that_is_misspelt_is_no_bucket(ossmount: Program, tmp_path: Pa
     assert "Did you mean 'object'?" in result.stderr
     # One that is called like a command, and a directory, are meant as they are said.
     assert "there is no directory" in ossmount("boject", "--region", "x", tmp_path / "ls").stderr
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("unmount", "umount"), ("whoamy", "whoami"), ("stats", "status")])
+def test_a_mount_that_fails_may_be_a_command_that_is_misspelt(
+    ossmount: Program, tmp_path: Path, typed: str, meant: str
+) -> None:
+    for more in ([], [tmp_path / "absent"], [tmp_path / "absent", "--region", "x"]):
+        said = ossmount(typed, *more)
+        assert said.returncode != 0
+        assert said.stderr.endswith(f".  Did you mean `ossmount {meant}`?\n")
+    assert "Did you mean" not in ossmount("my-bucket", tmp_path / "absent").stderr
+
+
+@pytest.mark.parametrize(
+    ("group", "typed", "meant"),
+    [
+        ("object", "cat", "get"),
+        ("object", "upload", "put"),
+        ("object", "lss", "ls"),
+        ("object", "stat", "head"),
+        ("bucket", "mb", "create"),
+        ("image", "stile", "style"),
+    ],
+)
+def test_what_other_tools_call_otherwise_is_told_as_it_is_called_here(
+    ossmount: Program, group: str, typed: str, meant: str
+) -> None:
+    said = ossmount(group, typed, "x")
+    assert said.returncode == 2
+    assert f"No such command '{typed}'. Did you mean '{meant}'?" in said.stderr

@@ -125,6 +125,7 @@ def test_to_remove_a_directory_spares_what_is_only_called_alike(oss: OSS, put: C
 
     refused = oss("object", "rm", "-r", "oss://bucket/photos", status=1, stdin=b"n\n")
     assert "oss://bucket/photos" in refused.stderr
+    assert "nothing is removed; with --force, nobody is asked" in refused.stderr
     assert "photos/a" in oss("object", "ls", "bucket", "-r").stdout
     assert "3 objects" in oss("object", "rm", "-r", "oss://bucket/photos", stdin=b"y\n").stderr
     assert oss("object", "ls", "bucket", "-r").stdout == "photos-2\nphotos2/x\n"

@@ -17,10 +17,27 @@ from ossmount.cli.console import Failure, WrongUsage
 from ossmount.cli.main import commands
 from ossmount.cli.running import one_line, run_async
 from ossmount.server.threaded import ThreadedServer
-from ossmount.wire.errors import ConnectFailed, NoSuchBucket, OutOfLimits, ServiceError
-from ossmount.wire.explanations import EXPLANATIONS, remedy
+from ossmount.wire.errors import (
+    BrokenResponse,
+    ConnectFailed,
+    CredentialsError,
+    IntegrityError,
+    NoSuchBucket,
+    OutOfLimits,
+    PartialWriteFailed,
+    Redirected,
+    ServiceError,
+    TimedOut,
+)
+from ossmount.wire.explanations import EXPLANATIONS, explain, remedy
 
 OSS = Callable[..., Result]
+# What is no answer of the service.
+OTHERS = [
+    *(kind("so it is") for kind in (ConnectFailed, TimedOut, BrokenResponse, Redirected, IntegrityError)),
+    CredentialsError("none"),
+    PartialWriteFailed("PutObject", ["here", "there"], [None, TimedOut("late")]),
+]
 
 
 def test_what_would_drive_a_terminal_is_escaped() -> None:
@@ -74,7 +91,7 @@ def test_what_to_do_is_said_in_the_language_of_the_user(oss: OSS, environ: dict[
 
 def test_every_command_that_a_remedy_names_exists() -> None:
     tree = dict(commands())
-    errors = [ServiceError.by_code[code]() for code in EXPLANATIONS]
+    errors = [*(ServiceError.by_code[code]() for code in EXPLANATIONS), *OTHERS]
     named = {
         words
         for error in errors
@@ -97,6 +114,10 @@ def test_every_command_that_a_remedy_names_exists() -> None:
 def test_a_remedy_in_one_language_is_one_in_the_other() -> None:
     for explanation in EXPLANATIONS.values():
         assert bool(explanation.remedy) == bool(explanation.chinese_remedy), explanation
+    for error in OTHERS:
+        for language in ("en", "zh"):
+            assert remedy(error, language), error
+            assert explain(error, language) != str(error)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -127,6 +148,8 @@ def test_an_upload_that_is_stopped_leaves_no_parts(
         (("get", "bucket/key"), ">&-", "standard output is closed"),
         (("get", "bucket/key"), ">/dev/full", "No space left on device"),
         (("ls", "bucket"), ">/dev/full", "No space left on device"),
+        (("head", "bucket/key"), ">/dev/full", "No space left on device"),
+        (("head", "bucket/key"), "| head -c 5 >/dev/null", ""),
         (("get", "bucket/key"), "| head -c 5 >/dev/null", ""),
         (("ls", "bucket", "--json"), "| head -c 5 >/dev/null", ""),
         (("put", "-", "bucket/key"), "<&-", "standard input is closed"),
