@@ -19,10 +19,10 @@ from . import sources
 from .options import (
     Option,
     choice,
+    duration,
     flag,
     number,
     option,
-    parse_duration,
     parse_group,
     parse_mask,
     parse_path,
@@ -56,29 +56,8 @@ __all__ = [
 ]
 
 _MIB = 1 << 20
-_CENTURY = 36500 * 86400.0  # seconds; version 1 of the signature names the second, and sets no limit
-
-
-def _role_duration(value: object) -> float:
-    seconds = parse_duration(value)
-    if seconds < 900:
-        raise ValueError("expected at least 15m")
-    return seconds
-
-
-def _url_expires(value: object) -> float:
-    seconds = parse_duration(value)
-    if not 1 <= seconds <= _CENTURY:
-        raise ValueError("expected at least 1s and at most 36500d")
-    return seconds
-
-
-def _timeout(value: object) -> float:
-    seconds = parse_duration(value)
-    # All attempts of a request together have five minutes.
-    if not 1 <= seconds <= 300:
-        raise ValueError("expected at least 1s and at most 5m")
-    return seconds
+_CENTURY = "36500d"  # version 1 of the signature names the second, and sets no limit
+_DEADLINE = "5m"  # of all attempts of a request together
 
 
 def _log_file(value: object) -> Path:
@@ -108,8 +87,8 @@ class Config:
         ("roundRobin", "masterSlave"),
         "Of several endpoints, which one is read: each in turn, or the first that is alive.",
     )
-    failover_after: float = option(
-        _timeout, 3.0, "DURATION", "For how long one of them may be silent before another is read.", shown="3s"
+    failover_after: float = duration(
+        3.0, "For how long one of them may be silent before another is read.", least="1s", most=_DEADLINE, shown="3s"
     )
     region: str | None = text(
         "REGION",
@@ -127,11 +106,11 @@ class Config:
         "`auto` takes the path for an IP address, localhost or a socket, and the host otherwise.",
     )
     signature: str = choice("v4", ("v1", "v4"), "The version of the request signature.")
-    timeout: float = option(
-        _timeout,
+    timeout: float = duration(
         20.0,
-        "DURATION",
         "How long the service may be silent before a request is tried again.",
+        least="1s",
+        most=_DEADLINE,
         shown="20s",
     )
 
@@ -166,9 +145,7 @@ class Config:
     role_session_name: str = option(
         parse_text, "ossmount", "NAME", "How the service's logs call whoever assumes the role."
     )
-    role_duration: float = option(
-        _role_duration, 3600.0, "DURATION", "For how long a role is assumed at a time.", shown="1h"
-    )
+    role_duration: float = duration(3600.0, "For how long a role is assumed at a time.", least="15m", shown="1h")
     external_id: str | None = text("ID", "What the owner of the role asks for.")
     oidc_provider_arn: str | None = text("ARN", "Identity provider whose token proves who assumes the role.")
     oidc_token_file: Path | None = path("FILE", "Its token; read again whenever the role is assumed.")
@@ -182,20 +159,16 @@ class Config:
         ("background", "close"),
         "`background`: close() returns when the change is safe in the local log; `close`: when it is complete in OSS.",
     )
-    linger: float = option(
-        parse_duration,
+    linger: float = duration(
         0.05,
-        "DURATION",
         "How long a change waits for what usually follows it, such as chmod and rename after a write, so that both are "
         "one request; deletes wait longer for each other. Whoever waits for a change ends that.",
         shown="50ms",
     )
     durable_log: bool = flag("Sync staging and log to disk at each close, so that they survive a power loss, too.")
     read_only: bool = flag("Change nothing in the bucket.")
-    ttl: float = option(
-        parse_duration,
+    ttl: float = duration(
         5.0,
-        "DURATION",
         "For how long a listing or an attribute is believed before the bucket is asked again.",
         shown="5s",
     )
@@ -205,11 +178,11 @@ class Config:
         "`exact`: owner, mode and mtime come from a HEAD of each object; `list`: objects written by others "
         "show what a listing tells, which costs no request.",
     )
-    url_expires: float = option(
-        _url_expires,
+    url_expires: float = duration(
         3600.0,
-        "DURATION",
         "For how long a URL that `user.oss.url` gives is good: with signature V4 at most 7 days.",
+        least="1s",
+        most=_CENTURY,
         shown="1h",
     )
 

@@ -114,6 +114,22 @@ def size(default: int, explanation: str, *, least: int, most: int | None = None,
     return option(lambda value: _within(parse_size(value), least, most), default, "SIZE", explanation, shown=shown)
 
 
+def duration(
+    default: float, explanation: str, *, least: str = "0s", most: str | None = None, shown: str, **more: Any
+) -> Any:
+    """An option that is a number of seconds; *least* and *most* are durations as a person writes them."""
+
+    def parse(value: object) -> float:
+        seconds = parse_duration(value)
+        if seconds < parse_duration(least):
+            raise ValueError(f"expected at least {least}")
+        if most is not None and seconds > parse_duration(most):
+            raise ValueError(f"expected at most {most}")
+        return seconds
+
+    return option(parse, default, "DURATION", explanation, shown=shown, **more)
+
+
 def number(default: int, explanation: str, *, least: int, most: int) -> Any:
     """An option that is a whole number between *least* and *most*."""
     return option(lambda value: _within(parse_number(value), least, most), default, "N", explanation)

@@ -27,7 +27,7 @@ def both(oss: OSS, oss_server: ThreadedServer, second: ThreadedServer) -> OSS:
     """Run a command with both servers as its endpoints."""
 
     def run(*words: str | Path, **more: object) -> Result:
-        return oss(*words, "--endpoint", oss_server.url, "--endpoint", second.url, **more)
+        return oss(*words, "--endpoint", oss_server.url, "--endpoint", second.url, "--failover-after", "1m", **more)
 
     return run
 

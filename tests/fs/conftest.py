@@ -290,6 +290,7 @@ def opened(servers: list[ThreadedServer]) -> Callable[..., contextlib.AbstractAs
             options=ClientOptions(retry=AT_ONCE),
             retry=AT_ONCE,
             steady=True,
+            failover_after=60.0,
             **options,
         )
 

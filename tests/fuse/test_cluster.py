@@ -1,9 +1,10 @@
-"""A real mount over two servers, of which one dies while programs read, and comes back."""
+"""A real mount over two servers, of which one dies or falls silent while programs read, and comes back."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def test_reading_goes_on_when_an_endpoint_dies_and_writing_when_it_is_back(
         for number in range(20):
             each.put_object(f"d/{number}", str(number))
     mount = mounted(
-        "--endpoint", server.url, "--endpoint", oss_process.url, "--schedule", schedule, "--ttl", "0", "--memory", "16M"
+        *("--endpoint", server.url, "--endpoint", oss_process.url, "--schedule", schedule),
+        *("--ttl", "0", "--memory", "16M", "--failover-after", "1m"),
     )
     assert [each["state"] for each in mount.status()["endpoints"]] == ["alive", "alive"]
 
@@ -75,3 +77,32 @@ def test_reading_goes_on_when_an_endpoint_dies_and_writing_when_it_is_back(
         assert not each.object_exists("d/new")
     assert [each["state"] for each in mount.status()["endpoints"]] == ["alive", "alive"]
     mount.umount()
+
+
+def test_reading_goes_on_when_an_endpoint_falls_silent(
+    mounted: Callable[..., Mount],
+    oss_process: Any,
+    bucket: oss2.Bucket,
+    oss2_session: oss2.Session,
+    second: Callable[..., Any],
+) -> None:
+    server = second()
+    other = oss2.Bucket(bucket.auth, server.url, bucket.bucket_name, region="cn-hangzhou", session=oss2_session)
+    other.create_bucket()
+    large = os.urandom(8 << 20)
+    for each in (bucket, other):
+        each.put_object("d/large", large)
+    mount = mounted("--endpoint", server.url, "--endpoint", oss_process.url, "--ttl", "0", "--failover-after", "1s")
+    # A process that is stopped has its connections accepted by the kernel, and never answers.
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        assert hashlib.sha256((mount.place / "d/large").read_bytes()).digest() == hashlib.sha256(large).digest()
+        assert os.listdir(mount.place / "d") == ["large"]
+        silent = mount.status()["endpoints"][0]
+        assert silent["state"] == "down"
+        assert "silent for" in silent["last_error"]
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    (mount.place / "new").write_text("for both")
+    mount.umount()
+    assert [each.get_object("new").read() for each in (bucket, other)] == [b"for both"] * 2

@@ -107,7 +107,7 @@ def test_several_buckets_are_one_for_a_plain_script_too(
 
     (tmp_path / "file").write_bytes(b"x" * 250_000)
     with blocking.open_cluster(
-        endpoints, StaticCredentials("ak", "sk"), "bucket", schedule="masterSlave", on_error=note
+        endpoints, StaticCredentials("ak", "sk"), "bucket", schedule="masterSlave", failover_after=60.0, on_error=note
     ) as cluster:
         cluster.put_object("k", b"hello")
         cluster.upload_file("big", tmp_path / "file", part_size=102_400)

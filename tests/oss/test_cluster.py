@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Seconds: what only a busy machine keeps waiting is not silent.
+PATIENT = 60.0
+
+
 @pytest.fixture
 async def members(servers: list[ThreadedServer], client_options: Any) -> AsyncIterator[list[Bucket]]:
     endpoints = [Endpoint.parse(server.url, region="cn-hangzhou") for server in servers]
@@ -45,7 +49,7 @@ def down(server: ThreadedServer) -> None:
 
 
 async def test_writes_go_to_all_and_reads_to_one_in_turn(servers: list[ThreadedServer], members: list[Bucket]) -> None:
-    cluster = Cluster(members)
+    cluster = Cluster(members, failover_after=PATIENT)
     await cluster.put_object("k", b"1")
     for _ in range(4):
         assert (await cluster.get_object("k"))[1] == b"1"
@@ -54,7 +58,7 @@ async def test_writes_go_to_all_and_reads_to_one_in_turn(servers: list[ThreadedS
 
 
 async def test_the_master_is_read_as_long_as_it_lives(servers: list[ThreadedServer], members: list[Bucket]) -> None:
-    cluster = Cluster(members, schedule="masterSlave")
+    cluster = Cluster(members, failover_after=PATIENT, schedule="masterSlave")
     await cluster.put_object("k", b"1")
     for _ in range(3):
         await cluster.head_object("k")
@@ -73,7 +77,12 @@ async def test_reading_goes_on_when_one_dies_and_both_are_used_when_it_is_back(
     servers: list[ThreadedServer], members: list[Bucket], schedule: Any
 ) -> None:
     failures: list[tuple[Bucket, OSSError]] = []
-    cluster = Cluster(members, schedule=schedule, on_error=lambda member, error: failures.append((member, error)))
+    cluster = Cluster(
+        members,
+        failover_after=PATIENT,
+        schedule=schedule,
+        on_error=lambda member, error: failures.append((member, error)),
+    )
     body = os.urandom(300_000)
     await cluster.put_object("k", body)
     down(servers[0])
@@ -95,14 +104,14 @@ async def test_reading_goes_on_when_one_dies_and_both_are_used_when_it_is_back(
 
 
 async def test_an_answer_is_an_answer(servers: list[ThreadedServer], members: list[Bucket]) -> None:
-    cluster = Cluster(members, schedule="masterSlave")
+    cluster = Cluster(members, failover_after=PATIENT, schedule="masterSlave")
     with pytest.raises(NoSuchKey):
         await cluster.get_object("none")
     assert [server.count("GetObject") for server in servers] == [1, 0]
 
 
 async def test_when_all_are_down_that_is_said(servers: list[ThreadedServer], members: list[Bucket]) -> None:
-    cluster = Cluster(members)
+    cluster = Cluster(members, failover_after=PATIENT)
     for server in servers:
         down(server)
     with pytest.raises(InternalError) as caught:
@@ -115,7 +124,7 @@ async def test_when_all_are_down_that_is_said(servers: list[ThreadedServer], mem
 async def test_a_write_that_reaches_some_is_never_a_success(
     servers: list[ThreadedServer], members: list[Bucket]
 ) -> None:
-    cluster = Cluster(members)
+    cluster = Cluster(members, failover_after=PATIENT)
     servers[1].faults.add(Fault(operation="PutObject", status=503, code="ServiceUnavailable"))
     with pytest.raises(PartialWriteFailed, match="1 of 2 members failed") as caught:
         await cluster.put_object("k", b"1")
@@ -135,7 +144,7 @@ async def test_a_write_that_reaches_some_is_never_a_success(
 
 
 async def test_files_go_to_all_in_parts(servers: list[ThreadedServer], members: list[Bucket], tmp_path: Path) -> None:
-    cluster = Cluster(members)
+    cluster = Cluster(members, failover_after=PATIENT)
     body = os.urandom(250_000)
     path = tmp_path / "file"
     path.write_bytes(body)

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Seconds: what only a busy machine keeps waiting is not silent.
+PATIENT = 60.0
+
+
 @pytest.fixture
 async def members(servers: list[ThreadedServer]) -> AsyncIterator[list[Bucket]]:
     options = ClientOptions(retry=RetryPolicy(attempts=1))
@@ -43,7 +47,7 @@ async def members(servers: list[ThreadedServer]) -> AsyncIterator[list[Bucket]]:
 
 @pytest.fixture
 def cluster(members: list[Bucket]) -> Cluster:
-    return Cluster(members)
+    return Cluster(members, failover_after=PATIENT)
 
 
 async def bodies(cluster: Cluster, key: str) -> list[bytes]:
@@ -182,7 +186,7 @@ async def test_another_etag_at_one_is_no_answer_as_long_as_there_is_another(
 async def test_when_all_are_down_for_a_moment_they_are_asked_again(
     servers: list[ThreadedServer], members: list[Bucket]
 ) -> None:
-    cluster = Cluster(members, retry=RetryPolicy(attempts=3, base=0.0))
+    cluster = Cluster(members, failover_after=PATIENT, retry=RetryPolicy(attempts=3, base=0.0))
     await cluster.put_object("k", b"1")
     for server in servers:
         server.faults.add(Fault(operation="GetObject", count=2, status=500))
@@ -211,7 +215,7 @@ async def test_what_all_members_did_is_counted_together(cluster: Cluster) -> Non
 
 
 async def test_what_is_told_of_objects_is_steady(servers: list[ThreadedServer], members: list[Bucket]) -> None:
-    cluster = Cluster(members, steady=True)
+    cluster = Cluster(members, failover_after=PATIENT, steady=True)
     await cluster.put_object("k", b"1")
     for _ in range(2):
         await cluster.head_object("k")
