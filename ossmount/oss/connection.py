@@ -15,6 +15,7 @@ Every wait for the socket is bounded by *timeout* seconds of silence; a bound fo
 from __future__ import annotations
 
 import logging
+import re
 import select
 import socket
 import ssl
@@ -59,6 +60,7 @@ _GRACE = 0.1
 _THREADS = trio.CapacityLimiter(64)
 # TLS writes must be repeated with the same bytes, so they are kept small.
 _TLS_WRITE = 64 * 1024
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n")
 
 
 class Unanswered(BrokenResponse):
@@ -88,6 +90,8 @@ class Connection:
         # Whether a thread is sending, and whether one was interrupted, so that nothing can be sent any more.
         self._in_thread = False
         self._shut = False
+        # Whether the request under way has gone to its last byte, if anybody watches.
+        self._all_sent = False
         # INVARIANT: bytes received that belong to the answer under way or to none.
         self.pending = b""
 
@@ -159,7 +163,7 @@ class Connection:
                 # The buffer is full: to try again at once would only say so.
                 since = 0
                 await self._wait(trio.lowlevel.wait_writable)
-            elif since >= CHECKPOINT_EVERY:
+            elif since >= CHECKPOINT_EVERY and done < len(view):  # behind the end, `_watch` would take us for late
                 since = 0
                 await trio.lowlevel.checkpoint()
 
@@ -250,26 +254,27 @@ class Connection:
     async def _send_watched(self, head: bytes, body: Body) -> bool:
         """Send, and stop when an answer comes before the end; return whether it did."""
         failure: Exception | None = None
-        finished = False
+        self._all_sent = False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, nursery.cancel_scope)
             try:
                 await self._send(head)
                 if isinstance(body, AsyncIterable):
-                    await self._send_stream(body, chunked=b"\r\ntransfer-encoding: chunked\r\n" in head)
+                    size = _LENGTH.search(head)
+                    await self._send_stream(body, None if size is None else int(size[1]))
                 elif body is not None:
                     await self._send(body)
-                finished = True
+                self._all_sent = True
             except Exception as exc:
                 # Raised below: here it would be wrapped into a group.
                 failure = exc
             nursery.cancel_scope.cancel()
         if failure is not None and not self.pending:
             raise failure
-        return not finished
+        return not self._all_sent
 
     async def _watch(self, scope: trio.CancelScope) -> None:
-        """Cancel *scope* when an answer comes, and let nothing go on that cannot be cancelled."""
+        """Cancel *scope* when an answer comes too early, and let nothing go on that cannot be cancelled."""
         try:
             await self._hear()
             if self._in_thread:
@@ -277,7 +282,8 @@ class Connection:
                 await trio.sleep(_GRACE)
         finally:
             self._interrupt()
-        scope.cancel()
+        if not self._all_sent:
+            scope.cancel()
 
     async def _hear(self) -> None:
         """Wait for the first bytes of an answer, or the end."""
@@ -294,17 +300,22 @@ class Connection:
                 log.debug("%s hung up on a request: %s", self.origin, exc)
             return
 
-    async def _send_stream(self, stream: AsyncIterable[bytes], *, chunked: bool) -> None:
+    async def _send_stream(self, stream: AsyncIterable[bytes], size: int | None) -> None:
+        """Send *stream*, in chunks if its *size* has not been told."""
+        left = size
         async for piece in stream:
             if not piece:
                 continue
-            if chunked:
+            if left is None:
                 await self._send(b"%x\r\n" % len(piece))
                 await self._send(piece)
                 await self._send(b"\r\n")
             else:
                 await self._send(piece)
-        if chunked:
+                left -= len(piece)
+                # The service may answer while the stream has yet to say that this was all.
+                self._all_sent = left == 0
+        if left is None:
             await self._send(b"0\r\n\r\n")
 
     async def _read_head(self, method: str, release: Callable[[Connection], None]) -> Answer:
