@@ -198,20 +198,23 @@ _OBJECT = {
 }
 _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 
-# Operations of OSS that are not served here, by the parameter that asks for them: without these names a request for a
-# bucket's logging would be taken for a listing, and one to set it for the making of a bucket.
+# Operations of OSS that are not served here, by the parameter that asks for them: without these names a request to
+# protect an object would be taken for its new bytes, and one about the policy of a bucket for its removal.
 _UNSERVED = frozenset(
-    "accessPoint accessmonitor asyncFetch cname comp encryption httpsConfig img inventory metaQuery policy "
-    "policyStatus processConfiguration publicAccessBlock qos qosInfo rename replication replicationLocation "
-    "replicationProgress requestPayment resourceGroup rtc seal transferAcceleration userDefinedLogFieldsConfig vod "
-    "worm x-oss-async-process x-oss-delete x-oss-dir x-oss-rename".split()
+    "MetaQuery accessPoint accessPointPolicy accessmonitor asyncFetch bucketArchiveDirectRead cleanRestoredObject "
+    "cloudboxes cname comp dataPipeline encryption httpsConfig img inventory legalHold metaQuery metadataConfiguration "
+    "metadataInventoryTable metadataJournalTable objectWorm overwriteConfig policy policyStatus processConfiguration "
+    "publicAccessBlock qos qosInfo quota redundancyTransition rename replication replicationLocation "
+    "replicationProgress requestPayment resourceGroup retention rtc seal transferAcceleration "
+    "userDefinedLogFieldsConfig vod worm wormExtend wormId x-oss-async-process x-oss-delete x-oss-dir "
+    "x-oss-rename".split()
 )
 # Served for objects, but not for buckets.
 _UNSERVED_OF_BUCKETS = _UNSERVED | {"tagging"}
-# And those that are, for something else: not to be taken for what is asked for without any parameter.
-_NEVER_PLAIN = _UNSERVED | frozenset(
-    "cors lifecycle logging referer restore style tagging versioning versions website".split()
-)
+# And those that are, with another method: not to be taken for what is asked for without any parameter.
+_NEVER_PLAIN = _UNSERVED | {
+    name for table in (_BUCKET, _OBJECT) for asked in table.values() for name, _ in asked if name is not None
+} - {"list-type", "partNumber", "x-oss-process"}
 
 
 def route(request: Request) -> Operation:
@@ -224,8 +227,8 @@ def route(request: Request) -> Operation:
     table = _OBJECT if request.key else _BUCKET if request.bucket else _SERVICE
     query = request.query
     for parameter, name in table.get(request.method, ()):
-        if parameter is None and query and not _NEVER_PLAIN.isdisjoint(query):
-            break
+        if parameter is None and query and request.method != "OPTIONS" and not _NEVER_PLAIN.isdisjoint(query):
+            break  # (a preflight is about any request)
         if parameter is None or parameter in query:
             if name in _COPIES and "x-oss-copy-source" in request.headers:
                 name = _COPIES[name]

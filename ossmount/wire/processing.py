@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .errors import MissingArgument
+from .errors import MissingArgument, NotImplementedByOSS
 from .message import Headers, Response
 from .properties import argument
 
@@ -36,9 +36,12 @@ def read_process_object(request: Request) -> ProcessCall:
     """Read ProcessObject.
 
     Raises:
+        NotImplementedByOSS: what is asked for is no picture, but SelectObject.
         MissingArgument: there is no process.
         InvalidArgument: it does not say where the result goes.
     """
+    if request.query.get(_PARAMETER):
+        raise NotImplementedByOSS(details={"ArgumentName": _PARAMETER})
     name, _, text = bytes(request.body or b"").decode("utf-8", "replace").strip().partition("=")
     if name != _PARAMETER or not text:
         raise MissingArgument(details={"ArgumentName": _PARAMETER})

@@ -371,6 +371,8 @@ def test_what_becomes_of_a_picture_is_kept(
     ):
         assert refused(save(body)) == error
     assert refused(save(f"{half},o_{named('x')}", anybody)) == (403, "AccessDenied")
+    selected = turned.post("/bucket/p.png?x-oss-process=csv/select", content="<SelectRequest/>")
+    assert refused(selected) == (400, "NotImplemented")
     assert turned.head("/bucket/x").status_code == 404
 
 

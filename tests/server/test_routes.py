@@ -35,6 +35,8 @@ CASES = [
     ("DELETE /b/?style&styleName=s", "DeleteStyle"),
     ("OPTIONS /b/k", "OptionObject"),
     ("OPTIONS /b/", "OptionObject"),
+    ("OPTIONS /b/k?uploads", "OptionObject"),
+    ("OPTIONS /b/k?tagging", "OptionObject"),
     ("POST /b/", "PostObject"),
     ("POST /b/k?restore", "RestoreObject"),
     ("GET /b/?uploads", "ListMultipartUploads"),
@@ -91,6 +93,22 @@ def test_every_operation_is_reached() -> None:
         "POST /b/k?x-oss-rename",
         "GET /b/?worm",
         "PUT /b/?transferAcceleration",
+        "GET /?cloudboxes",
+        "GET /?redundancyTransition",
+        "POST /?dataPipeline",
+        "POST /b/?wormId=1",
+        "POST /b/?metadataConfiguration",
+        *(
+            f"{method} /b/?{name}"
+            for method in ("PUT", "GET", "DELETE")
+            for name in (
+                "accessPointPolicy bucketArchiveDirectRead metadataInventoryTable metadataJournalTable objectWorm "
+                "overwriteConfig quota redundancyTransition"
+            ).split()
+        ),
+        *(f"{method} /b/k?{name}" for method in ("PUT", "GET", "POST") for name in ("retention", "legalHold")),
+        "POST /b/k?seal&position=1",
+        "POST /b/k?cleanRestoredObject",
     ],
 )
 def test_what_is_not_served_is_not_taken_for_something_else(line: str) -> None:
@@ -99,7 +117,13 @@ def test_what_is_not_served_is_not_taken_for_something_else(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["POST /", "DELETE /", "PATCH /b/k", "POST /b/k", "HEAD /b/", "DELETE /b/?referer", "PUT /b/k?restore"]
+    "line",
+    [
+        *("POST /", "DELETE /", "PATCH /b/k", "POST /b/k", "HEAD /b/", "DELETE /b/?referer", "PUT /b/k?restore"),
+        *(f"DELETE /b/?{name}" for name in ("acl", "location", "stat", "uploads", "delete")),
+        *(f"DELETE /b/k?{name}" for name in ("acl", "symlink", "append", "objectMeta")),
+        *(f"PUT /b/k?{name}" for name in ("append&position=0", "uploads", "objectMeta")),
+    ],
 )
 def test_other_methods_are_not_allowed(line: str) -> None:
     with pytest.raises(MethodNotAllowed):
