@@ -35,7 +35,6 @@ from .options import (
     text,
 )
 from .sources import ConfigError
-from .wire.failures import OutOfLimits
 from .wire.limits import check_bucket_name
 from .wire.signing import MAX_EXPIRES_V4
 
@@ -424,7 +423,7 @@ def parse_source(source: str) -> tuple[str, str]:
         bucket, _, prefix = source.partition(":")
     try:
         check_bucket_name(bucket)
-    except OutOfLimits as exc:
+    except ValueError as exc:
         raise ConfigError(str(exc)) from None
     return bucket, _clean_prefix(prefix)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..wire.limits import MAX_RESTORE_DAYS
+from .below import each_below
 from .connection import Connection, make, print_json
 from .console import moment
 from .parameters import (
@@ -21,14 +23,20 @@ from .parameters import (
     json_option,
     object_argument,
     pairs,
+    parallel_option,
+    place_argument,
     process_option,
+    recursive_option,
     version_option,
 )
 from .running import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from ..oss import Bucket
 
+_recursive = recursive_option("Change everything below OBJECT/ as well.")
 _remove = click.option("--remove", multiple=True, metavar="NAME", help="Remove it.  Can be repeated.")
 _clear = click.option("--clear", is_flag=True, help="Remove all that is not set.")
 
@@ -57,8 +65,11 @@ def head(connection: Connection, name: Name, version_id: str | None, conditions:
     "ossmount object meta oss://my-bucket/photo.jpg",
     "ossmount object meta oss://my-bucket/photo.jpg --set color=red --remove shape",
     "ossmount object meta oss://my-bucket/photo.jpg --header Cache-Control=no-cache",
+    "ossmount object meta -r oss://my-bucket/site/ --header Cache-Control=no-cache",
 )
-@object_argument
+@place_argument
+@_recursive
+@parallel_option
 @pairs("--set", "changed", "Set it.")
 @_remove
 @_clear
@@ -67,6 +78,8 @@ def head(connection: Connection, name: Name, version_id: str | None, conditions:
 def meta(
     connection: Connection,
     name: Name,
+    recursive: bool,
+    parallel: int,
     changed: dict[str, str],
     remove: tuple[str, ...],
     clear: bool,
@@ -75,37 +88,51 @@ def meta(
 ) -> None:
     """Show or change user metadata and headers of an object; what is not named stays."""
 
-    async def act(bucket: Bucket) -> dict[str, str]:
-        found = (await bucket.head_object(name.key)).meta
-        if not (changed or remove or clear or headers):
+    name.check(recursive)
+    gone = {each.lower() for each in remove}
+    changes = bool(changed or remove or clear or headers)
+
+    async def act(bucket: Bucket, key: str) -> dict[str, str]:
+        found = (await bucket.head_object(key)).meta
+        if not changes:
             return found
-        gone = {each.lower() for each in remove}
         wanted = {} if clear else {each: value for each, value in found.items() if each.lower() not in gone}
         wanted |= {each.lower(): value for each, value in changed.items()}
-        await bucket.put_object_meta(name.key, wanted, headers=headers)
+        await bucket.put_object_meta(key, wanted, headers=headers)
         return wanted
 
-    _print_pairs(connection.with_bucket(name.bucket, act), as_json=as_json)
+    _show_or_change(connection, name, act, changes=changes, recursive=recursive, parallel=parallel, as_json=as_json)
 
 
 @make(
     "acl",
     "ossmount object acl oss://my-bucket/photo.jpg",
     "ossmount object acl oss://my-bucket/photo.jpg public-read",
+    "ossmount object acl -r oss://my-bucket/site/ public-read",
 )
-@object_argument
+@place_argument
 @click.argument("acl", type=acl_type, required=False)
+@_recursive
+@parallel_option
 @version_option
-def acl(connection: Connection, name: Name, acl: str | None, version_id: str | None) -> None:
+def acl(
+    connection: Connection, name: Name, acl: str | None, recursive: bool, parallel: int, version_id: str | None
+) -> None:
     """Show who may read and write an object, or set it."""
+    name.check(recursive, version_id=version_id)
 
-    async def act(bucket: Bucket) -> str | None:
+    async def act(bucket: Bucket, key: str) -> str | None:
         if acl is None:
-            return await bucket.get_object_acl(name.key, version_id=version_id)
-        await bucket.put_object_acl(name.key, acl, version_id=version_id)
+            return await bucket.get_object_acl(key, version_id=version_id)
+        await bucket.put_object_acl(key, acl, version_id=version_id)
         return None
 
-    said = connection.with_bucket(name.bucket, act)
+    if recursive:
+        if acl is None:
+            raise click.UsageError("name the ACL that all objects shall have")
+        each_below(connection, name, f"made {acl}", act, parallel=parallel)
+        return
+    said = connection.with_bucket(name.bucket, lambda bucket: act(bucket, name.key))
     if said is not None:
         click.echo(said)
 
@@ -115,7 +142,9 @@ def acl(connection: Connection, name: Name, acl: str | None, version_id: str | N
     "ossmount object tag oss://my-bucket/photo.jpg",
     "ossmount object tag oss://my-bucket/photo.jpg --set project=x --remove draft",
 )
-@object_argument
+@place_argument
+@_recursive
+@parallel_option
 @pairs("--set", "changed", "Set it.")
 @_remove
 @_clear
@@ -124,6 +153,8 @@ def acl(connection: Connection, name: Name, acl: str | None, version_id: str | N
 def tag(
     connection: Connection,
     name: Name,
+    recursive: bool,
+    parallel: int,
     changed: dict[str, str],
     remove: tuple[str, ...],
     clear: bool,
@@ -131,19 +162,45 @@ def tag(
     as_json: bool,
 ) -> None:
     """Show or change the tags of an object, of which there are up to 10; what is not named stays."""
+    name.check(recursive, version_id=version_id)
+    changes = bool(changed or remove or clear)
 
-    async def act(bucket: Bucket) -> dict[str, str]:
-        found = {} if clear else await bucket.get_object_tagging(name.key, version_id=version_id)
-        if not (changed or remove or clear):
+    async def act(bucket: Bucket, key: str) -> dict[str, str]:
+        found = {} if clear else await bucket.get_object_tagging(key, version_id=version_id)
+        if not changes:
             return found
         wanted = {each: value for each, value in found.items() if each not in remove} | changed
         if wanted:
-            await bucket.put_object_tagging(name.key, wanted, version_id=version_id)
+            await bucket.put_object_tagging(key, wanted, version_id=version_id)
         else:
-            await bucket.delete_object_tagging(name.key, version_id=version_id)
+            await bucket.delete_object_tagging(key, version_id=version_id)
         return wanted
 
-    _print_pairs(connection.with_bucket(name.bucket, act), as_json=as_json)
+    _show_or_change(connection, name, act, changes=changes, recursive=recursive, parallel=parallel, as_json=as_json)
+
+
+def _show_or_change(
+    connection: Connection,
+    name: Name,
+    act: Callable[[Bucket, str], Awaitable[dict[str, str]]],
+    *,
+    changes: bool,
+    recursive: bool,
+    parallel: int,
+    as_json: bool,
+) -> None:
+    """Do *act*, which makes *changes* or none, with all below *name*, or with one object, and print what it returns."""
+    if recursive:
+        if not changes:
+            raise click.UsageError("say what to change: --set, --remove or --clear")
+        each_below(connection, name, "changed", act, parallel=parallel)
+        return
+    said = connection.with_bucket(name.bucket, lambda bucket: act(bucket, name.key))
+    if as_json:
+        print_json(said)
+        return
+    for each, value in said.items():
+        click.echo(one_line(f"{each}={value}"))
 
 
 @make(
@@ -188,14 +245,6 @@ def symlink(
         print_json({"target": said})
     elif said is not None:
         click.echo(one_line(said))
-
-
-def _print_pairs(said: dict[str, str], *, as_json: bool) -> None:
-    if as_json:
-        print_json(said)
-        return
-    for each, value in said.items():
-        click.echo(one_line(f"{each}={value}"))
 
 
 @make(
@@ -260,11 +309,17 @@ def url(connection: Connection, name: Name, base: str) -> None:
     click.echo(connection.with_bucket(name.bucket, act))
 
 
-@make("restore", "ossmount object restore oss://my-bucket/old --days 3")
-@object_argument
+@make(
+    "restore",
+    "ossmount object restore oss://my-bucket/old --days 3",
+    "ossmount object restore -r oss://my-bucket/archive/ --tier Bulk",
+)
+@place_argument
+@recursive_option("All archived objects below OBJECT/ as well.")
+@parallel_option
 @click.option(
     "--days",
-    type=click.IntRange(1, 365),
+    type=click.IntRange(1, MAX_RESTORE_DAYS),
     default=1,
     show_default=True,
     metavar="N",
@@ -272,10 +327,33 @@ def url(connection: Connection, name: Name, base: str) -> None:
 )
 @click.option("--tier", type=click.Choice(("Expedited", "Standard", "Bulk")), help="How fast, for cold archives.")
 @version_option
-def restore(connection: Connection, name: Name, days: int, tier: str | None, version_id: str | None) -> None:
+def restore(
+    connection: Connection,
+    name: Name,
+    recursive: bool,
+    parallel: int,
+    days: int,
+    tier: str | None,
+    version_id: str | None,
+) -> None:
     """Make an archived object readable; `head` tells when it is."""
-    ready = connection.with_bucket(
-        name.bucket,
-        lambda bucket: bucket.restore_object(name.key, days=days, tier=tier or "", version_id=version_id),
-    )
+    name.check(recursive, version_id=version_id)
+
+    async def act(bucket: Bucket, key: str) -> bool:
+        from ..wire.errors import RestoreAlreadyInProgress
+
+        try:
+            return await bucket.restore_object(key, days=days, tier=tier or "", version_id=version_id)
+        except RestoreAlreadyInProgress:
+            if not recursive:
+                raise
+            return False
+
+    if recursive:
+        said = "being restored, or readable already"
+        each_below(
+            connection, name, said, act, parallel=parallel, only=lambda each: each.storage_class.endswith("Archive")
+        )
+        return
+    ready = connection.with_bucket(name.bucket, lambda bucket: act(bucket, name.key))
     click.echo("it is readable already; it stays so" if ready else "it is being restored")

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .below import pages_below
 from .console import Failure
 from .files import writing
 from .tally import Tally
@@ -26,16 +27,6 @@ if TYPE_CHECKING:
 
 # A download is in NAME.part until it is complete.
 _PARTIAL = ".part"
-
-
-def is_below(key: str, place: str) -> bool:
-    """Return whether *key* is *place*, or below it as a file is below a directory."""
-    return place in ("", key) or key.startswith(place if place.endswith("/") else f"{place}/")
-
-
-def nothing_at(place: Name) -> Failure:
-    """Return what a command with -r fails with when there is nothing for it to do, as the name is misspelt, say."""
-    return Failure(f"there is no object at or below {place}")
 
 
 def put_directory(connection: Connection, directory: str, target: Name, *, parallel: int, **options: Any) -> None:
@@ -121,19 +112,17 @@ def get_directory(
 
             await tally.each(entries, one, parallel, name=lambda entry: str(source._replace(key=entry.key)))
 
-        seen = False
         # They might be what another download is in meanwhile.
         late: list[ObjectSummary] = []
-        async for page in bucket.list_pages(source.key):
-            found = [each for each in page.objects if is_below(each.key, source.key)]
-            seen = seen or bool(found)
-            found = [each for each in found if each.key[skip:]]
-            late += [each for each in found if each.key.endswith(_PARTIAL)]
+
+        async def page(entries: list[ObjectSummary]) -> None:
+            found = [each for each in entries if each.key[skip:]]
+            late.extend(each for each in found if each.key.endswith(_PARTIAL))
             await get([each for each in found if not each.key.endswith(_PARTIAL)])
+
+        await pages_below(bucket, source, page)
         for each in sorted(late, key=lambda each: len(each.key)):
             await get([each])
-        if source.key and not seen:
-            raise nothing_at(source)
 
     tally.run(str(source), lambda: connection.with_bucket(source.bucket, act))
 

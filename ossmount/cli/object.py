@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import about, transfer
+from .below import is_below, pages_below
 from .connection import Connection, ServiceGroup, make, print_json
 from .console import Failure, Interrupted, moment
-from .directories import is_below, nothing_at
 from .parameters import (
     PLACE,
     Name,
@@ -137,7 +137,7 @@ def rm(
     if all_versions and not recursive:
         raise click.UsageError("--all-versions needs -r")
     if version_id and (recursive or len(names) > 1):
-        raise click.UsageError("--version-id is of one object")
+        raise click.UsageError("of one object only: --version-id")
     if not recursive and any(not name.key for name in names):
         raise click.UsageError("that is a bucket: use -r to remove all of its objects, `bucket rm` for the bucket")
     if recursive and not force:
@@ -224,6 +224,7 @@ async def _remove_versions_below(bucket: Bucket, tally: Tally, keys: list[str]) 
     "ossmount object cp oss://my-bucket/a oss://my-bucket/a --storage-class IA",
     "ossmount object cp oss://my-bucket/a oss://my-bucket/a --version-id CAEQ...",
     "ossmount object cp -r oss://my-bucket/photos oss://other-bucket/backup/",
+    "ossmount object cp -r oss://my-bucket/old/ oss://my-bucket/old/ --storage-class IA",
 )
 @click.argument("source", metavar="OBJECT", type=PLACE)
 @click.argument("target", metavar="OBJECT", type=PLACE)
@@ -256,17 +257,15 @@ def cp(
 
     With -r, an object that fails is told, and the others are copied all the same.
     """
-    if not (source.key or recursive):
-        raise click.UsageError(f"{source} is a bucket: use -r to copy all of its objects")
-    if recursive and (version_id or conditions):
-        raise click.UsageError("--version-id and --if-match and its kin are about one object")
+    source.check(recursive, version_id=version_id, **conditions)
     if not recursive:
         name = target.below(PurePosixPath(source.key).name)
     elif not source.is_whole:
         name = target.below(source.key.rpartition("/")[2])
     else:
         name = target if target.is_whole else target._replace(key=f"{target.key}/")
-    if recursive and source.bucket == name.bucket and (is_below(name.key, source.key) or not source.key):
+    is_itself = name == source and bool(headers or meta)
+    if recursive and name.bucket == source.bucket and is_below(name.key, source.key) and not is_itself:
         raise click.UsageError(f"{name} is below {source}: that would be copied into itself")
     tally = Tally(f"copied to {name}")
 
@@ -289,15 +288,13 @@ def cp(
         if not recursive:
             await copy(source.key, parts=parallel)
             return
-        seen = False
-        async for page in origin.list_pages(source.key):
-            found = [each.key for each in page.objects if is_below(each.key, source.key)]
-            seen = seen or bool(found)
+
+        async def page(found: list[ObjectSummary]) -> None:
             # The marker of a directory has no name in another bucket's root.
-            keys = [key for key in found if name.key + key.removeprefix(source.key)]
+            keys = [each.key for each in found if name.key + each.key.removeprefix(source.key)]
             await tally.each(keys, copy, parallel, name=lambda key: str(source._replace(key=key)))
-        if source.key and not seen:
-            raise nothing_at(source)
+
+        await pages_below(origin, source, page)
 
     async def everywhere(bucket: Bucket) -> None:
         try:

@@ -49,6 +49,22 @@ class Name(NamedTuple):
             raise WrongUsage(f"name the object: {self}NAME")
         return self._replace(key=self.key + last)
 
+    def check(self, recursive: bool, **of_one: object) -> None:
+        """Return if a command can be about this: without -r about an object, with it not with the options *of_one*.
+
+        Raises click.UsageError.
+        """
+        if not (self.key or recursive):
+            raise click.UsageError(f"{self} names no object: write {self}KEY, or use -r for all")
+        check_recursive(recursive, **of_one)
+
+
+def check_recursive(recursive: bool, **of_one: object) -> None:
+    """Return if none of the options *of_one* object, by name, was given together with -r.  Raises click.UsageError."""
+    given = [f"--{name.replace('_', '-')}" for name, value in of_one.items() if value]
+    if recursive and given:
+        raise click.UsageError(f"of one object only, not with -r: {', '.join(given)}")
+
 
 class NameType(click.ParamType[Name]):
     """`oss://BUCKET/KEY` or `BUCKET/KEY`; *kind* says whether a key must, may or must not be there."""
@@ -146,6 +162,8 @@ def pairs(name: str, argument: str, text: str) -> Callable[[Command], Command]:
 
 bucket_argument = click.argument("name", metavar="BUCKET", type=BUCKET)
 object_argument = click.argument("name", metavar="OBJECT", type=OBJECT)
+# With -r, a bucket too.
+place_argument = click.argument("name", metavar="OBJECT", type=PLACE)
 prefix_argument = click.argument("place", metavar="BUCKET[/PREFIX]", type=PLACE)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -191,7 +209,7 @@ def expires_option(default: str) -> Callable[[Command], Command]:
         default=default,
         show_default=True,
         metavar="DURATION",
-        help="For how long it is good, at most 7d.",
+        help="For how long it is good; with signature v4, up to 7d.",
     )
 
 

@@ -17,12 +17,14 @@ from .parameters import (
     Name,
     Parsed,
     attribute_options,
+    check_recursive,
     checkpoint_option,
     condition_options,
     forbid_option,
     object_argument,
     parallel_option,
     part_size_option,
+    place_argument,
     process_option,
     recursive_option,
     version_option,
@@ -91,9 +93,8 @@ def put(
 
     With -r, a file that fails is told, and the others are uploaded all the same.
     """
+    check_recursive(recursive, checkpoint=checkpoint, callback=callback)
     if recursive:
-        if checkpoint or callback:
-            raise click.UsageError("--checkpoint and --callback are of one file, not of a directory")
         put_directory(connection, file, target, part_size=part_size, **options)
         return
     if Path(file).is_dir():
@@ -194,7 +195,7 @@ def _range(text: str) -> tuple[int | None, int | None]:
     "ossmount object get oss://my-bucket/log --range 0-1023",
     "ossmount object get -r oss://my-bucket/photos .",
 )
-@click.argument("name", metavar="OBJECT", type=PLACE)
+@place_argument
 @click.argument("file", metavar="[FILE|-]", required=False)
 @recursive_option("Everything below OBJECT/ as well, to the directory FILE.")
 @parallel_option
@@ -225,13 +226,12 @@ def get(
     With -r the last part of OBJECT is the name of a directory in FILE, unless it ends with a slash or is a bucket.  An
     object that fails is told, and the others are written all the same.
     """
+    name.check(recursive, checkpoint=checkpoint, version_id=version_id, range=span, process=process, **conditions)
     if recursive:
-        if checkpoint or version_id or span or process or conditions or file == "-":
-            raise click.UsageError("-r gets whole objects, to a directory: no --checkpoint, --version-id, --range ...")
+        if file == "-":
+            raise click.UsageError("-r writes to a directory, not to standard output")
         get_directory(connection, name, Path(file or "."), parallel=parallel, part_size=part_size)
         return
-    if not name.key:
-        raise click.UsageError(f"{name} names no object: write {name}KEY, or use -r for all")
     path = destination(file, name.key)
     in_parts = path is not None and not is_special(path) and span is None and not process
     if (checkpoint or part_size) and not in_parts:

@@ -136,9 +136,9 @@ def test_a_failure_tells_how_far_it_came(oss: OSS, oss_server: ThreadedServer, p
         (["put", "/etc", "bucket"], "use -r", 2),
         (["put", "-r", "/nowhere", "bucket"], "/nowhere: No such file", 1),
         (["put", "-r", "/etc/passwd", "bucket"], "/etc/passwd: Not a directory", 1),
-        (["put", "-r", "/etc", "bucket", "--checkpoint", "x"], "of one file", 2),
+        (["put", "-r", "/etc", "bucket", "--checkpoint", "x"], "of one object only, not with -r: --checkpoint", 2),
         (["get", "-r", "bucket", "-"], "to a directory", 2),
-        (["get", "-r", "bucket", "--range", "0-1"], "whole objects", 2),
+        (["get", "-r", "bucket", "--range", "0-1"], "of one object only, not with -r: --range", 2),
         (["get", "bucket"], "use -r for all", 2),
     ],
 )
