@@ -141,6 +141,14 @@ class Connection:
     async def receive_into(self, view: memoryview) -> int:
         """Receive some bytes, 0 at the end of the stream."""
         received: int = await self._once_ready(self._sock.recv_into, view, trio.lowlevel.wait_readable)
+        if self._tls and received:
+            # It gives 16 KiB at a time; going through all of our layers for each costs more than to decipher it.
+            with suppress(OSError):  # there is no more for now; or it failed, which the next call tells
+                while received < min(len(view), CHECKPOINT_EVERY):
+                    more = self._sock.recv_into(view[received:CHECKPOINT_EVERY])
+                    if not more:
+                        break
+                    received += more
         return received
 
     async def receive(self, size: int) -> bytes:
