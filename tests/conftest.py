@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Let a failed comparison be told in short wherever the tests run.
+    """Let the tests be the same wherever they run, and a failed comparison be told in short.
 
-    Where one of these is set, pytest compares the two sides in full, however large: megabytes take hours.
+    Where CI or BUILD_NUMBER is set, pytest compares the two sides in full, however large: megabytes take hours.
     """
-    for name in ("CI", "BUILD_NUMBER"):
-        os.environ.pop(name, None)
+    for name in set(os.environ) - {"OSSMOUNT_TEST_EXAMPLES", "OSSMOUNT_TEST_STRIDE"}:
+        if name.startswith(("OSS", "ALIBABA")) or name.lower().endswith("_proxy") or name in ("CI", "BUILD_NUMBER"):
+            del os.environ[name]
+    # The same examples each time, however slow the machine.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("steady", deadline=None, derandomize=True, database=None, suppress_health_check=slow)
+    settings.load_profile("steady")
 
 
 @pytest.fixture

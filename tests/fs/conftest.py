@@ -28,7 +28,7 @@ from ossmount.tree.inodes import ROOT, Node
 from ossmount.writing.options import ExecutorOptions
 
 CALLER = Caller(os.getuid(), os.getgid())
-QUICK = ExecutorOptions(parallel=16, linger=0.01, retry_base=0.01, retry_limit=0.05, patience=20)
+QUICK = ExecutorOptions(parallel=16, linger=0.01, retry_base=0.01, retry_limit=0.05, patience=120)
 
 
 AT_ONCE = RetryPolicy(attempts=2, base=0.0)

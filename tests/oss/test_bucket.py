@@ -316,7 +316,7 @@ async def test_wrong_credentials_are_refused(oss_server: Any) -> None:
 
 
 @given(key=st.text(min_size=1, max_size=60), text=st.text(max_size=40))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_any_key_and_any_metadata_come_back(bucket: Bucket, key: str, text: str) -> None:
     if key.startswith(("/", "\\")):
         return

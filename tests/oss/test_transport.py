@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from ossmount.oss.endpoints import Origin
 from ossmount.oss.transport import Transport
@@ -55,6 +56,13 @@ async def transport() -> AsyncIterator[Transport]:
     await transport.aclose()
 
 
+@pytest.fixture
+def autojump_clock(autojump_clock: trio.testing.MockClock) -> trio.testing.MockClock:
+    """Time jumps when nothing has happened for a while: what was sent may not have arrived at once."""
+    autojump_clock.autojump_threshold = 0.05
+    return autojump_clock
+
+
 async def test_an_answer_has_status_headers_and_body(service: Any, transport: Transport) -> None:
     service.script = [OK]
     answer = await start(transport, service)
@@ -94,7 +102,7 @@ async def test_a_connection_closed_while_idle_is_replaced(service: Any, transpor
 
     service.script = [answer_and_close, OK]
     assert await get(transport, service) == b"hello"
-    await trio.testing.wait_all_tasks_blocked()
+    await trio.testing.wait_all_tasks_blocked(cushion=0.05)
     assert await get(transport, service, again=False) == b"hello"
     assert service.connections == 2
 

@@ -48,7 +48,7 @@ values = st.one_of(st.sampled_from(VALUES), st.text(st.characters(exclude_catego
     deadline=None,
     derandomize=EXAMPLES <= 400,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.sampled_from([line for line, _ in CASES]),
