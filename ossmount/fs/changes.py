@@ -138,9 +138,10 @@ class Changes:
             merged = {**(node.headers or {}), **headers}
             node.headers = {name: value for name, value in merged.items() if value is not None}
         file: OpenFile | None = node.file
-        if file is not None and file.is_dirty:
+        if file is not None:
             file.note_attributes()
-            return None
+            if file.is_dirty:
+                return None
         if file is not None and file.put is not None and file.put.live and not file.put.started:
             file.put.data = file.put_data()
             self.executor.amend(file.put)
@@ -272,6 +273,14 @@ class Changes:
         if file is not None and file.put is intent:
             file.abandoned()
         self._settle(intent)
+
+    def wanted(self, intent: Intent) -> None:
+        """Let *intent*, which a file holds back while it is written, bring what has been written so far."""
+        file: OpenFile | None = intent.subject.node.file
+        if file is not None and file.put is intent:
+            file.commit()
+        else:
+            self.executor.release(intent)
 
     def moved(self, intent: Intent, moved: Moved) -> None:
         """Read from the copies from now on: what they were made of is about to be deleted."""

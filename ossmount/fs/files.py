@@ -283,9 +283,14 @@ class OpenFile:
         return staged_data(self.node, self.rooms.beliefs.defaults)
 
     def note_attributes(self) -> None:
-        """Log that attributes changed before the bytes were committed."""
-        if self.staged is not None and not self.node.is_unlinked:
+        """Log that attributes changed: the bytes that are staged, or will be, are committed with them after a crash."""
+        if self.staged is None or self.node.is_unlinked:
+            return
+        with self.rooms.log.together():
             self.rooms.log.stage(self.staged.id, self.rooms.inodes.key_of(self.node), self._description())
+            if self.is_dirty and self.put is not None and self.put.live:  # held, and what a crash would leave
+                self.put.data = self.put_data()
+                self.rooms.log.update(self.put)
 
     # Uploading
 

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..tree import attributes as attrs
-from ..tree.attributes import Attributes, Kind
+from ..tree.attributes import Kind
 from ..tree.inodes import Directory
 from ..tree.keys import Refusal, parent_of
 from ..wire.errors import NoSuchKey
@@ -150,8 +150,10 @@ class Recovery:
             return
         log.warning("%r was being written when the mount ended; it is kept as it was then, %d bytes", key, staged.size)
         node = self._make(key, data["meta"])
+        if staged.written_ns > node.attributes.ctime_ns:
+            node.attributes.mtime_ns = node.attributes.ctime_ns = staged.written_ns
         node.headers = data["headers"]
-        node.size, node.remote = staged.size, data["replaces"]
+        node.size, node.remote = staged.size, data["replaces"] or base is not None
         self._rooms.log.stage(staged.id, key, data)
         file = self._fs.file(node)
         file.recover(staged, row.upload if row is not None else None)
@@ -178,8 +180,7 @@ class Recovery:
             if child is None or child.directory is None:
                 above = node.directory.prefix
                 prefix = None if above is None else f"{above}{name.decode()}/"
-                child = self._new(node, name, Kind.DIRECTORY, {}, Directory(prefix))
-                child.known = False
+                child = self._new(node, name, Kind.DIRECTORY, Directory(prefix))
             node = child
         return node
 
@@ -192,16 +193,17 @@ class Recovery:
         parent, name = self._place(key)
         is_directory = key.endswith("/")
         assert parent.directory is not None
-        node = parent.directory.children.get(name)
-        if node is not None and node.is_directory == is_directory:
-            node.meta = meta
-            return node
         kind = kind or attrs.kind_of(meta, directory=is_directory)
-        return self._new(parent, name, kind, meta, Directory(key) if is_directory else None)
+        node = parent.directory.children.get(name)
+        if node is None or node.kind is not kind:
+            node = self._new(parent, name, kind, Directory(key) if is_directory else None)
+        node.known, node.meta = True, meta
+        node.attributes = attrs.from_meta(meta, 0.0, self._rooms.beliefs.defaults, kind=kind)
+        return node
 
-    def _new(self, parent: Node, name: bytes, kind: Kind, meta: dict[str, str], directory: Directory | None) -> Node:
+    def _new(self, parent: Node, name: bytes, kind: Kind, directory: Directory | None) -> Node:
         rooms = self._rooms
-        made: Attributes = attrs.from_meta(meta, 0.0, rooms.beliefs.defaults, kind=kind)
+        made = attrs.from_meta({}, 0.0, rooms.beliefs.defaults, kind=kind)
         node = rooms.inodes.make(parent, name, made, directory=directory)
-        node.known, node.meta, node.headers = True, meta, {}
+        node.meta, node.headers = {}, {}
         return node

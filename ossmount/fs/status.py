@@ -108,7 +108,7 @@ class Status:
             awaited = rooms.executor.live
             await rooms.executor.wait_all(awaited)
             nursery.cancel_scope.cancel()
-        # Also what is still tried, and has been for too long, or is written on: it is not in the bucket.
+        # Also what is still tried, and has been for too long: it is not in the bucket.
         return {"pending": self.left(), "failed": _told(intent for intent in awaited if intent.live)}
 
     async def drain(self) -> None:
@@ -158,7 +158,7 @@ def _told(intents: Iterable[Intent]) -> list[dict[str, Any]]:
         {
             "path": intent.key,
             "verb": intent.verb.value,
-            "error": intent.error or ("written on" if intent.state is State.HELD else "it waits for another change"),
+            "error": intent.error or "it waits for another change",
             "staged": intent.data.get("staged"),
         }
         for intent in intents

@@ -23,6 +23,7 @@ import heapq
 import logging
 import random
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -101,6 +102,8 @@ class Executor:
                 self._log.remove(void)
             self._log.append(intent)
         for other in void:
+            if other.verb is verb:
+                other.successor = intent
             self._retire(other)
         self._enter(intent)
         return intent
@@ -134,12 +137,12 @@ class Executor:
             self.drop(intent)
 
     def hold(self, intent: Intent) -> None:
-        """Keep *intent* from being carried out until `release`; interrupt it when it has begun.
+        """Keep *intent* from being carried out until `release`; interrupt it when it has begun and nobody waits for it.
 
         An interrupted intent is HELD once `State.RUNNING` is left; nothing of what it sent is visible in the bucket.
         """
         if intent.state is State.RUNNING:
-            if intent.scope is not None:
+            if intent.scope is not None and not self._is_awaited(intent):
                 intent.scope.cancel()
         elif intent.live and intent.state is not State.HELD:
             intent.state = State.HELD
@@ -152,24 +155,25 @@ class Executor:
             self._reconsider(intent)
 
     def kick(self, intent: Intent) -> None:
-        """Carry out *intent* and all it waits for without delay."""
-        todo, seen = [intent], {intent}
-        while todo:
-            current = todo.pop()
+        """Carry out *intent* and all it waits for without delay, held ones, too.
+
+        Raises:
+            OSError: what is held could not be logged.
+        """
+        for current in list(self._chain(intent)):
+            if current.state is State.HELD and self.observer is not None:
+                self.observer.wanted(current)
             if current.verb is Verb.DELETE and current.id in self._deletes:
                 self._deletes_due = 0.0
             if current.state is State.WAITING and current.attempts == 0 and current.due > 0:
                 current.due = 0.0
                 self._push(current)
-            for blocker in current.blockers - seen:
-                seen.add(blocker)
-                todo.append(blocker)
         self._wakeup.set()
 
     # Who waits
 
     async def wait(self, intent: Intent, *, until: float | None = None) -> None:
-        """Wait until *intent* has been carried out.
+        """Wait until *intent* has been carried out, or what has taken its place.
 
         *until* is the moment, on the trio clock, when enough failures that may pass have been met; by default there is
         a limit to that, and none to how long the work itself may take.
@@ -178,11 +182,18 @@ class Executor:
             Exception: what keeps it, or an intent before it, from being carried out.
             TimeoutError: only passing failures were met, for too long; it is still being tried.
         """
-        if intent.state is State.DONE:
-            return
         until = trio.current_time() + self._options.patience if until is None else until
-        self.kick(intent)
+        intent.waiters += 1
+        try:
+            await self._wait(intent, until)
+        finally:
+            intent.waiters -= 1
+        if intent.successor is not None:
+            await self.wait(intent.successor, until=until)
+
+    async def _wait(self, intent: Intent, until: float) -> None:
         while intent.live:
+            self.kick(intent)  # whoever writes may have held it back again
             if failure := self._failure(intent):
                 raise failure
             is_late = trio.current_time() >= until
@@ -202,22 +213,24 @@ class Executor:
             await intent.settled.wait()
 
     async def wait_all(self, intents: Iterable[Intent] | None = None) -> list[BaseException]:
-        """Wait until every intent made before now (or each of *intents*) is done or has failed; return the failures.
-
-        Held intents, those of files that are being written, are not waited for.
-        """
+        """Wait until every intent made before now (or each of *intents*) is done or has failed; return the failures."""
         failures: list[BaseException] = []
         until = trio.current_time() + self._options.patience
         awaited = list(self._live.values() if intents is None else intents)
         for intent in awaited:
-            self.kick(intent)
-        for intent in awaited:
-            if intent.state is State.HELD:
-                continue
-            try:
-                await self.wait(intent, until=until)
-            except Exception as exc:
-                failures.append(exc)
+            intent.waiters += 1
+        try:
+            for intent in awaited:
+                with suppress(OSError):  # is met again below
+                    self.kick(intent)
+            for intent in awaited:
+                try:
+                    await self.wait(intent, until=until)
+                except Exception as exc:
+                    failures.append(exc)
+        finally:
+            for intent in awaited:
+                intent.waiters -= 1
         return failures
 
     def retry_failed(self) -> None:
@@ -450,6 +463,9 @@ class Executor:
                 self._push(free)
         self._notify(intent)
         self._wakeup.set()
+
+    def _is_awaited(self, intent: Intent) -> bool:
+        return any(each.waiters for each in (intent, *self.behind(intent)))
 
     def _failure(self, intent: Intent) -> BaseException | None:
         """Return what keeps *intent* from ever being carried out: its own failure or that of one before it."""

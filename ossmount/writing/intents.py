@@ -89,6 +89,8 @@ class Intent:
     settled: trio.Event | None = None  # made by the first who waits
     scope: trio.CancelScope | None = None
     is_void: bool = False
+    waiters: int = 0
+    successor: Intent | None = None  # carried out instead: who waits for the one waits for the other
     blockers: set[Intent] = field(default_factory=set)
     dependents: set[Intent] = field(default_factory=set)
 

@@ -1,8 +1,9 @@
 """Which intent has to wait for which.
 
-Two intents must be carried out in the order they were made when they touch the same key, or when one of them moves a
-whole prefix that the other's key is inside.  All others may go at the same time.  Every table here is kept by key and
-by enclosing prefix, so adding or retiring an intent costs the depth of its path, not the length of the log.
+Two intents must be carried out in the order they were made when they touch the same name, as a file's or a directory's,
+or when one of them moves a whole prefix that the other's key is inside.  All others may go at the same time.  Every
+table here is kept by name and by enclosing prefix, so adding or retiring an intent costs the depth of its path, not the
+length of the log.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ class Ordering:
     """
 
     def __init__(self) -> None:
-        self._by_key: dict[str, set[Intent]] = {}
+        self._by_name: dict[str, set[Intent]] = {}  # by key without the slash of a directory
         self._inside: dict[str, set[Intent]] = {}  # by prefix: all that touch a key inside it
         self._trees: dict[str, set[Intent]] = {}  # by prefix: those that move all of it
 
     def add(self, intent: Intent) -> None:
         """Enter *intent* behind all it has to wait for; its `blockers` say which those are."""
         for key in intent.keys:
-            self._block(intent, self._by_key.get(key))
+            self._block(intent, self._by_name.get(key.removesuffix("/")))
             for prefix in enclosing(key):
                 self._block(intent, self._trees.get(prefix))
             if intent.is_tree:
                 self._block(intent, self._inside.get(key))
         for key in intent.keys:
-            self._by_key.setdefault(key, set()).add(intent)
+            self._by_name.setdefault(key.removesuffix("/"), set()).add(intent)
             for prefix in enclosing(key):
                 self._inside.setdefault(prefix, set()).add(intent)
             if intent.is_tree:
@@ -53,7 +54,7 @@ class Ordering:
     def retire(self, intent: Intent) -> list[Intent]:
         """Take *intent* out and return those that no longer wait for anything."""
         for key in intent.keys:
-            self._discard(self._by_key, key, intent)
+            self._discard(self._by_name, key.removesuffix("/"), intent)
             for prefix in enclosing(key):
                 self._discard(self._inside, prefix, intent)
             self._discard(self._trees, key, intent)
@@ -70,7 +71,7 @@ class Ordering:
 
     def touching(self, key: str) -> set[Intent]:
         """Return the live intents that touch *key* itself, or everything around it."""
-        found = set(self._by_key.get(key, ()))
+        found = {intent for intent in self._by_name.get(key.removesuffix("/"), ()) if key in intent.keys}
         for prefix in enclosing(key):
             found |= self._trees.get(prefix, set())
         return found

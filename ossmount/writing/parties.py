@@ -33,6 +33,9 @@ class Observer(Protocol):
     def dropped(self, intent: Intent) -> None:
         """*intent*, which had begun, was abandoned; nothing of it is in OSS."""
 
+    def wanted(self, intent: Intent) -> None:
+        """Somebody waits for *intent*, which is held: it is to be released."""
+
 
 @dataclass(frozen=True)
 class ExecutorStatistics:

@@ -258,6 +258,11 @@ class Staged:
         """A number that grows at each change."""
         return self._changes.version
 
+    @property
+    def written_ns(self) -> int:
+        """When something was last written to it, by the clock of the disk: after a crash nobody else knows."""
+        return max(path.stat().st_mtime_ns for path in (self._journal.path, self.path) if path.exists())
+
     def changed(self, start: int, stop: int, since: int) -> bool:
         """Whether any byte of ``[start, stop)`` may have changed after version *since*.  Errs on the side of yes."""
         return self._changes.changed(start, stop, since)

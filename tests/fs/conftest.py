@@ -95,6 +95,9 @@ class View:
     async def chmod(self, path: str, mode: int) -> None:
         await self.fs.setattr((await self.node(path)).ino, AttributeChange(mode=mode))
 
+    async def utime(self, path: str, mtime_ns: int) -> None:
+        await self.fs.setattr((await self.node(path)).ino, AttributeChange(mtime_ns=mtime_ns))
+
     async def truncate(self, path: str, size: int) -> None:
         await self.fs.setattr((await self.node(path)).ino, AttributeChange(size=size))
 

@@ -162,10 +162,11 @@ async def test_what_somebody_else_replaced_or_removed_can_be_removed_while_it_is
         await view.close(fh)
 
 
-async def test_flush_says_what_is_not_in_the_bucket_because_it_is_written_on(world: World) -> None:
+async def test_flush_brings_what_there_is_into_the_bucket_though_somebody_writes_on(
+    world: World, oss2_bucket: Any
+) -> None:
     async with world.mount(part_size=131_072) as view:
-        view.rooms.executor._options = replace(view.rooms.executor._options, patience=0.5)
-        world.server.faults.add(Fault(operation="UploadPart", delay=50, count=None))
+        world.server.faults.add(Fault(operation="UploadPart", delay=0.3, count=None))
         fh = await view.open("f", os.O_CREAT | os.O_WRONLY)
         await view.pwrite(fh, bytes(400_000), 0)
         told: dict[str, Any] = {}
@@ -176,11 +177,83 @@ async def test_flush_says_what_is_not_in_the_bucket_because_it_is_written_on(wor
         with trio.fail_after(120):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(flush)
-                file = (await view.node("f")).file
-                while file.put is None or not file.put.started:
-                    await trio.lowlevel.checkpoint()
-                await view.pwrite(fh, b"more", 0)
-        assert [(each["path"], each["error"]) for each in told["failed"]] == [("f", "written on")]
+                await _upload_begins(view, "f")
+                await view.pwrite(fh, b"more", 0)  # waits for what somebody waits for
+        assert told == {"pending": 0, "failed": []}
+        assert oss2_bucket.get_object("f").read() == bytes(400_000)
         world.server.faults.clear()
         await view.close(fh)
         assert await view.flush() == {"pending": 0, "failed": []}
+        assert oss2_bucket.get_object("f").read() == b"more" + bytes(399_996)
+
+
+async def _upload_begins(view: Any, name: str) -> None:
+    while (file := (await view.node(name)).file) is None or file.put is None or not file.put.started:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_fsync_is_not_kept_waiting_by_somebody_who_writes_and_stays(world: World, oss2_bucket: Any) -> None:
+    async with world.mount() as view:
+        ours = await view.open("f", os.O_CREAT | os.O_WRONLY)
+        theirs = await view.open("f", os.O_WRONLY)
+        await view.pwrite(ours, b"first", 0)
+        world.server.faults.add(Fault(operation="PutObject", delay=0.2))
+        with trio.fail_after(120):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(view.fs.fsync, ours)
+                await _upload_begins(view, "f")
+                await view.pwrite(theirs, b"other", 100)
+        assert oss2_bucket.get_object("f").read() == b"first"
+        await view.close(theirs)
+        await view.close(ours)
+
+
+async def test_a_write_while_an_upload_waits_for_its_next_try_goes_with_it(world: World, oss2_bucket: Any) -> None:
+    async with world.mount() as view:
+        view.rooms.executor._options = replace(view.rooms.executor._options, retry_base=2.0, retry_limit=2.0)
+        world.server.faults.add(Fault(operation="PutObject", count=3, status=500))  # the tries of one attempt
+        ours = await view.open("f", os.O_CREAT | os.O_WRONLY)
+        await view.pwrite(ours, b"first", 0)
+        with trio.fail_after(120):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(view.fs.fsync, ours)
+                while not view.rooms.executor.statistics().retries:
+                    await trio.lowlevel.checkpoint()
+                await view.pwrite(ours, b"other", 0)
+        assert oss2_bucket.get_object("f").read() == b"other"
+        await view.close(ours)
+
+
+async def test_a_new_file_is_synced_though_somebody_writes_the_one_that_had_its_name_before(world: World) -> None:
+    async with world.mount() as view:
+        await view.write("f.tmp", b"first")
+        world.server.faults.add(Fault(operation="PutObject", delay=0.2))
+        with trio.fail_after(120):
+            await _upload_begins(view, "f.tmp")
+            await view.rename("f.tmp", "f")
+            theirs = await view.open("f", os.O_RDWR)
+            await view.pwrite(theirs, b"other", 0)
+            ours = await view.open("f.tmp", os.O_CREAT | os.O_WRONLY)
+            await view.pwrite(ours, b"second", 0)
+            await view.fs.fsync(ours)
+        await view.close(ours)
+        await view.close(theirs)
+
+
+async def test_fsync_waits_for_a_file_that_gets_another_name_meanwhile(world: World, oss2_bucket: Any) -> None:
+    async with world.mount() as view:
+        world.server.faults.add(Fault(operation="PutObject", count=3, status=500))
+        fh = await view.open("f", os.O_CREAT | os.O_WRONLY)
+        await view.pwrite(fh, b"bytes", 0)
+        with trio.fail_after(120):
+            async with trio.open_nursery() as nursery:
+
+                async def sync() -> None:
+                    await view.fs.fsync(fh)
+                    assert oss2_bucket.get_object("g").read() == b"bytes"
+
+                nursery.start_soon(sync)
+                while not view.rooms.executor.statistics().retries:
+                    await trio.lowlevel.checkpoint()
+                await view.rename("f", "g")
+        await view.close(fh)

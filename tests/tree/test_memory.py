@@ -59,6 +59,32 @@ def test_it_holds_for_the_same_object_only(memory: Memory, summary: ObjectSummar
     assert (memory.recall(memory.under("d/"), summary) is not None) is is_true
 
 
+def test_of_two_changes_that_look_the_same_a_crash_leaves_neither(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("ossmount.tree.memory.time.monotonic", lambda: now)
+    memory = Memory(path)
+    for _ in range(4):
+        now += 0.5
+        first = node("d/first")
+        memory.remember("d/first", first)
+        assert "d/first" in memory.under("d/")
+    changed = node("d/first")
+    changed.meta = {"mode": "33279"}
+    memory.remember("d/first", changed)
+    for number in range(3):  # and what has stood for a while is written
+        now += 3
+        memory.remember(f"d/{number}", node(f"d/{number}"))
+    memory.remember("d/2", changed)
+    after_crash = Memory(path)
+    found = after_crash.under("d/")
+    assert found.keys() == {"d/first", "d/0", "d/1"}
+    remembered = after_crash.recall(found, ObjectSummary("d/first", 1, "E", 100.0))
+    assert remembered is not None
+    assert remembered.meta == {"mode": "33279"}
+    after_crash.close()
+    memory.close()
+
+
 def test_only_what_lies_right_below_a_prefix_is_loaded(memory: Memory) -> None:
     for key in ("d/f", "d/e/f", "dd/f", "f", "d/名字"):
         memory.remember(key, node(key))
@@ -90,5 +116,5 @@ def test_without_a_file_nothing_is_remembered() -> None:
 
 def test_the_file_is_private(memory: Memory, path: Path) -> None:
     memory.remember("f", node("f"))
-    memory.flush()
+    memory.close()
     assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}

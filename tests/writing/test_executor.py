@@ -75,6 +75,10 @@ class Observer:
     def dropped(self, intent: Intent) -> None:
         self.told.append(("dropped", intent.key))
 
+    def wanted(self, intent: Intent) -> None:
+        if ("wanted", intent.key) not in self.told:
+            self.told.append(("wanted", intent.key))
+
 
 @pytest.fixture
 def carrier() -> Carrier:
@@ -250,11 +254,29 @@ async def test_a_held_intent_waits_and_an_interrupted_one_is_carried_out_again(
     gate.set()
     await trio.sleep(60)
     assert carrier.keys == []
-    assert await executor.wait_all() == []  # a file that is being written is not waited for
+    assert observer.told == []
+    [failure] = await executor.wait_all()
+    assert "it is being written" in str(failure)
     executor.release(intent)
     await executor.wait(intent)
     assert carrier.keys == ["a"]
-    assert observer.told == [("done", "a")]
+    assert observer.told == [("wanted", "a"), ("done", "a")]
+
+
+async def test_what_somebody_waits_for_is_not_interrupted(
+    autojump_clock: object, executor: Executor, carrier: Carrier, nursery: trio.Nursery
+) -> None:
+    gate = carrier.gates["a"] = trio.Event()
+    intent = executor.append(Verb.PUT, "a")
+    behind = executor.append(Verb.RENAME, "a", "b")
+    nursery.start_soon(executor.wait, behind)
+    await trio.sleep(1)
+    executor.hold(intent)
+    await trio.sleep(1)
+    assert intent.started
+    gate.set()
+    await executor.wait_all()
+    assert carrier.keys == ["a", "a"]
 
 
 async def test_an_abandoned_intent_is_interrupted_and_forgotten(
@@ -278,7 +300,8 @@ async def test_an_intent_takes_the_place_of_others(
     final = executor.append(Verb.PUT, "final", instead_of=[put])
     assert logged(executor) == ["final"]
     assert put.state is State.DONE
-    await executor.wait(final)
+    await executor.wait(put)  # for what takes its place
+    assert not final.live
     assert carrier.keys == ["final"]
 
 

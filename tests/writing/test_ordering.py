@@ -40,9 +40,12 @@ def test_prefixes_around_a_key_are_named_from_the_inside_out() -> None:
         (intent(Verb.RENAME, "d/", "e/"), intent(Verb.PUT, "dd/a"), False),
         (intent(Verb.MKDIR, "d/"), intent(Verb.PUT, "d/a"), False),
         (intent(Verb.DELETE, "d/a"), intent(Verb.DELETE, "d/"), False),
+        (intent(Verb.RENAME, "d/", "e/"), intent(Verb.PUT, "d"), True),
+        (intent(Verb.DELETE, "d"), intent(Verb.MKDIR, "d/"), True),
+        (intent(Verb.DELETE, "a/d/"), intent(Verb.RENAME, "b", "a/d"), True),
     ],
 )
-def test_what_touches_the_same_key_or_moves_it_waits(first: Intent, second: Intent, waits: bool) -> None:
+def test_what_touches_the_same_name_or_moves_it_waits(first: Intent, second: Intent, waits: bool) -> None:
     ordering = Ordering()
 
     ordering.add(first)
