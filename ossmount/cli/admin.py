@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..config import ConfigError, runtime_dir
 from ..control import ControlError, NotRunning, Registration, find, forget
-from .console import Failure, WrongUsage, amount, err
+from .console import Failure, Interrupted, WrongUsage, amount, err
 from .mount import fuse_mounts
 
 runtime_option = click.option(
@@ -45,7 +45,7 @@ def flush(mountpoint: str, runtime: str | None) -> None:
     except ControlError as exc:
         raise Failure(str(exc)) from None
     except KeyboardInterrupt:
-        raise Failure("interrupted: the changes go on being carried out in the background") from None
+        raise Interrupted("the changes go on being carried out in the background") from None
     _complain(result)
     click.echo(f"{mountpoint}: every change is in OSS")
 
@@ -83,7 +83,7 @@ def umount(mountpoint: str, lazy: bool, now: bool, runtime: str | None) -> None:
             f"{mountpoint} stays mounted: {exc}. To leave pending changes for the next mount, use --now"
         ) from None
     except KeyboardInterrupt:
-        raise Failure(f"interrupted: see `ossmount status {mountpoint}` for what is left to do") from None
+        raise Interrupted(f"see `ossmount status {mountpoint}` for what is left to do") from None
     finally:
         os.close(process)
 

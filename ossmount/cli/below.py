@@ -22,6 +22,21 @@ def is_below(key: str, place: str) -> bool:
     return place in ("", key) or key.startswith(place if place.endswith("/") else f"{place}/")
 
 
+async def is_there(bucket: Bucket, key: str, size: int, changed: float) -> bool:
+    """Return whether *key* is in *bucket*, at all its endpoints, with *size*, and no older than *changed*."""
+    from ..wire.errors import NoSuchKey
+
+    for member in bucket.members:
+        try:
+            head = await member.head_object(key)
+        except NoSuchKey:
+            return False
+        # The service tells whole seconds.
+        if head.size != size or (head.last_modified or 0) < int(changed):
+            return False
+    return True
+
+
 async def pages_below(bucket: Bucket, place: Name, act: Callable[[list[ObjectSummary]], Awaitable[object]]) -> None:
     """Do *act* with the objects at and below *place* of *bucket*, up to a thousand at a time.
 

@@ -21,6 +21,7 @@ from .running import run_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from ..options import Option
     from ..oss import Bucket, Client
@@ -120,15 +121,20 @@ class Connection:
 
     def with_bucket(self, name: str, act: Callable[[Bucket], Awaitable[T]]) -> T:
         """Do *act* with the bucket called *name*; with several endpoints, with all of them as one.  Raises Failure."""
-        config = self.config(name)
+        opened = self.opened(name)
 
         async def run() -> T:
-            from ..connecting import open_bucket
-
-            async with open_bucket(config) as bucket:
+            async with opened as bucket:
                 return await act(bucket)
 
         return run_async(run)
+
+    def opened(self, name: str) -> AbstractAsyncContextManager[Bucket]:
+        """Return what opens the bucket called *name*.  Raises WrongUsage."""
+        config = self.config(name)
+        from ..connecting import open_bucket
+
+        return open_bucket(config)
 
 
 class ServiceGroup(click.Group):

@@ -24,7 +24,7 @@ import click
 from ..config import ConfigError
 from ..control import ControlError, Registration, register
 from . import leftovers, logs
-from .console import Failure
+from .console import Failure, Interrupted
 from .embedded import embedded_server
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def stay(config: Config, run: Run | None = None) -> None:
     except click.ClickException:
         raise
     except KeyboardInterrupt:
-        raise Failure("interrupted") from None
+        raise Interrupted from None
     except Exception as exc:
         raise Failure(_note(exc)) from None
 
@@ -79,7 +79,7 @@ def launch(config: Config, run: Run | None = None) -> None:
             news = lines.read()
     except KeyboardInterrupt:
         os.kill(child, signal.SIGTERM)
-        raise Failure("interrupted: the mount is being taken back") from None
+        raise Interrupted("the mount is being taken back") from None
     if not news:
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)

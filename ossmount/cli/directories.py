@@ -11,10 +11,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .below import pages_below
+from .below import is_there, pages_below
 from .console import Failure
 from .files import writing
-from .tally import Tally
+from .tally import SKIPPED, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 _PARTIAL = ".part"
 
 
-def put_directory(connection: Connection, directory: str, target: Name, *, parallel: int, **options: Any) -> None:
+def put_directory(
+    connection: Connection, directory: str, target: Name, *, update: bool, parallel: int, **options: Any
+) -> None:
     """Make objects of all files below *directory*; *options* are those of `Bucket.upload_file`.
+
+    With *update*, only where there is none, or one of another size or older.
 
     If *target* is a bucket or ends with a slash, the directory's name is added, unless it is written with a slash at
     its end or is one of dots.
@@ -45,9 +49,11 @@ def put_directory(connection: Connection, directory: str, target: Name, *, paral
     parts = max(1, parallel // max(1, len(first)))
 
     async def act(bucket: Bucket) -> None:
-        async def one(path: Path) -> None:
+        async def one(path: Path) -> object:
             key = prefix + path.relative_to(directory).as_posix()
-            await bucket.upload_file(key, path, parallel=parts, progress=tally.progress(), **options)
+            if update and await is_there(bucket, key, *_size_and_time(path)):
+                return SKIPPED
+            return await bucket.upload_file(key, path, parallel=parts, progress=tally.progress(), **options)
 
         await tally.each(chain(first, files), one, parallel)
 
@@ -77,9 +83,11 @@ def _files(directory: Path, tally: Tally) -> Iterator[Path]:
 
 
 def get_directory(
-    connection: Connection, source: Name, directory: Path, *, parallel: int, part_size: int | None
+    connection: Connection, source: Name, directory: Path, *, update: bool, parallel: int, part_size: int | None
 ) -> None:
     """Write the objects below *source* to files below *directory*.
+
+    With *update*, only where there is none, or one of another size or older.
 
     The last part of the name is added, unless *source* is a bucket or ends with a slash, as the name of a directory;
     directories are made as they are needed.
@@ -97,11 +105,13 @@ def get_directory(
         async def get(entries: list[ObjectSummary]) -> None:
             parts = max(1, parallel // max(1, len(entries)))
 
-            async def one(entry: ObjectSummary) -> None:
+            async def one(entry: ObjectSummary) -> object:
                 path = directory / _relative(entry.key, skip)
                 progress = tally.progress()
                 if entry.key.endswith("/"):
                     path.mkdir(parents=True, exist_ok=True)
+                elif update and _is_there(path, entry):
+                    return SKIPPED
                 elif entry.size <= size and entry.type != "Symlink":
                     # In one request, where who looks first takes two.
                     _, content = await bucket.get_object(entry.key)
@@ -109,6 +119,7 @@ def get_directory(
                     progress(len(content), len(content))
                 else:
                     await bucket.download_file(entry.key, path, part_size=size, parallel=parts, progress=progress)
+                return None
 
             await tally.each(entries, one, parallel, name=lambda entry: str(source._replace(key=entry.key)))
 
@@ -125,6 +136,18 @@ def get_directory(
             await get([each])
 
     tally.run(str(source), lambda: connection.with_bucket(source.bucket, act))
+
+
+def _size_and_time(path: Path) -> tuple[int, float]:
+    found = path.stat()
+    return found.st_size, found.st_mtime
+
+
+def _is_there(path: Path, entry: ObjectSummary) -> bool:
+    if not path.is_file():
+        return False
+    size, changed = _size_and_time(path)
+    return size == entry.size and changed >= entry.last_modified
 
 
 def _write(path: Path, content: Buffer) -> None:

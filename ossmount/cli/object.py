@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import about, transfer
-from .below import is_below, pages_below
+from .below import is_below, is_there, pages_below
 from .connection import Connection, ServiceGroup, make, print_json
 from .console import Failure, Interrupted, moment
 from .parameters import (
@@ -25,10 +25,11 @@ from .parameters import (
     parallel_option,
     prefix_argument,
     recursive_option,
+    update_option,
     version_option,
 )
 from .running import one_line
-from .tally import Tally
+from .tally import SKIPPED, Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -229,6 +230,7 @@ async def _remove_versions_below(bucket: Bucket, tally: Tally, keys: list[str]) 
 @click.argument("source", metavar="OBJECT", type=PLACE)
 @click.argument("target", metavar="OBJECT", type=PLACE)
 @recursive_option()
+@update_option
 @parallel_option
 @forbid_option
 @version_option
@@ -239,6 +241,7 @@ def cp(
     source: Name,
     target: Name,
     recursive: bool,
+    update: bool,
     parallel: int,
     forbid_overwrite: bool,
     version_id: str | None,
@@ -255,9 +258,9 @@ def cp(
     With --meta, the copy has that metadata only.  Conditions are about the source.  Between this machine and a bucket:
     put and get.
 
-    With -r, an object that fails is told, and the others are copied all the same.
+    With -r, an object that fails is told, and the others are copied all the same; to do the rest later, add -u.
     """
-    source.check(recursive, version_id=version_id, **conditions)
+    source.check(recursive, update=update, version_id=version_id, **conditions)
     if not recursive:
         name = target.below(PurePosixPath(source.key).name)
     elif not source.is_whole:
@@ -267,16 +270,16 @@ def cp(
     is_itself = name == source and bool(headers or meta)
     if recursive and name.bucket == source.bucket and is_below(name.key, source.key) and not is_itself:
         raise click.UsageError(f"{name} is below {source}: that would be copied into itself")
-    tally = Tally(f"copied to {name}")
 
-    async def act(bucket: Bucket) -> None:
-        origin = bucket.client.bucket(source.bucket)
+    def target_of(key: str) -> str:
+        return name.key + key.removeprefix(source.key)
 
-        async def copy(key: str, *, parts: int = 1) -> None:
-            await bucket.copy(
-                name.key + key.removeprefix(source.key),
+    async def copy(bucket: Bucket, key: str, *, parts: int = 1) -> object:
+        async def act(member: Bucket) -> object:
+            return await member.copy(
+                target_of(key),
                 key,
-                source_bucket=origin,
+                source_bucket=member.client.bucket(source.bucket),
                 meta=meta or None,
                 changes=headers,
                 forbid_overwrite=forbid_overwrite,
@@ -285,28 +288,27 @@ def cp(
                 **conditions,
             )
 
-        if not recursive:
-            await copy(source.key, parts=parallel)
-            return
+        return await bucket.everywhere("CopyObject", act)
+
+    async def copy_all(bucket: Bucket) -> None:
+        async def one(entry: ObjectSummary) -> object:
+            if update and await is_there(bucket, target_of(entry.key), entry.size, entry.last_modified):
+                return SKIPPED
+            return await copy(bucket, entry.key)
 
         async def page(found: list[ObjectSummary]) -> None:
             # The marker of a directory has no name in another bucket's root.
-            keys = [each.key for each in found if name.key + each.key.removeprefix(source.key)]
-            await tally.each(keys, copy, parallel, name=lambda key: str(source._replace(key=key)))
+            named = [each for each in found if target_of(each.key)]
+            await tally.each(named, one, parallel, name=lambda entry: str(source._replace(key=entry.key)))
 
-        await pages_below(origin, source, page)
+        async with connection.opened(source.bucket) as origin:
+            await pages_below(origin, source, page)
 
-    async def everywhere(bucket: Bucket) -> None:
-        try:
-            await bucket.everywhere("CopyObject", act)
-        finally:
-            tally.done //= len(bucket.members)
-
-    run = partial(connection.with_bucket, name.bucket, everywhere)
-    if recursive:
-        tally.run(str(source), run)
-    else:
-        run()
+    if not recursive:
+        connection.with_bucket(name.bucket, lambda bucket: copy(bucket, source.key, parts=parallel))
+        return
+    tally = Tally(f"copied to {name}")
+    tally.run(str(source), partial(connection.with_bucket, name.bucket, copy_all))
 
 
 # -- uploads -------------------------------------------------------------------------------------------------------

@@ -49,18 +49,20 @@ class Name(NamedTuple):
             raise WrongUsage(f"name the object: {self}NAME")
         return self._replace(key=self.key + last)
 
-    def check(self, recursive: bool, **of_one: object) -> None:
-        """Return if a command can be about this: without -r about an object, with it not with the options *of_one*.
+    def check(self, recursive: bool, **options: Any) -> None:
+        """Return if a command can be about this: without -r it is an object; *options* are as for `check_recursive`.
 
         Raises click.UsageError.
         """
         if not (self.key or recursive):
             raise click.UsageError(f"{self} names no object: write {self}KEY, or use -r for all")
-        check_recursive(recursive, **of_one)
+        check_recursive(recursive, **options)
 
 
-def check_recursive(recursive: bool, **of_one: object) -> None:
-    """Return if none of the options *of_one* object, by name, was given together with -r.  Raises click.UsageError."""
+def check_recursive(recursive: bool, *, update: bool = False, **of_one: object) -> None:
+    """Return if no option *of_one* object was given with -r, nor --update without.  Raises click.UsageError."""
+    if update and not recursive:
+        raise click.UsageError("--update needs -r")
     given = [f"--{name.replace('_', '-')}" for name, value in of_one.items() if value]
     if recursive and given:
         raise click.UsageError(f"of one object only, not with -r: {', '.join(given)}")
@@ -199,6 +201,11 @@ checkpoint_option = click.option(
 def recursive_option(text: str = "Everything below OBJECT/ as well.") -> Callable[[Command], Command]:
     """Return the option -r, which means *text*."""
     return click.option("-r", "--recursive", is_flag=True, help=text)
+
+
+update_option = click.option(
+    "-u", "--update", is_flag=True, help="With -r: only what is not there, or is there with another size or older."
+)
 
 
 def expires_option(default: str) -> Callable[[Command], Command]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EADDRINUSE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def _faults(text: str) -> tuple[Fault, ...]:
     """Read faults from JSON, or from the file called *text*."""
-    return tuple(parse_faults(text if text.lstrip().startswith("[") else Path(text).read_bytes()))
+    return tuple(parse_faults(text if text.lstrip().startswith(("[", "{")) else Path(text).read_bytes()))
 
 
 @click.command()
@@ -90,4 +91,6 @@ def serve(access_key_id: str, access_key_secret: str, security_token: str, **opt
     try:
         run_server(ServeOptions(credentials=(credentials,), **options), lambda url: click.echo(f"listening on {url}"))
     except OSError as exc:
-        raise Failure(f"cannot serve {options['directory']}: {exc}") from exc
+        where = options["uds"] or f"{options['host']}:{options['port']}"
+        remedy = f" ({where}): choose another --port, 0 for any that is free" if exc.errno == EADDRINUSE else ""
+        raise Failure(f"cannot serve {options['directory']}: {exc.strerror or exc}{remedy}") from exc

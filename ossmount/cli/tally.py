@@ -27,6 +27,10 @@ _HOPELESS = frozenset(
 )
 
 
+# What an act returns that had nothing to do.
+SKIPPED = object()
+
+
 class Tally:
     """How many *things*, objects or files, were done, which is what *done* says of them, and how many failed."""
 
@@ -37,10 +41,15 @@ class Tally:
         self._show: Callable[[int, int | None], None] = lambda _done, _total: None
         self.done = 0
         self.failed = 0
+        self.skipped = 0
 
     def __str__(self) -> str:
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{counted(self.done, self._thing)} {self._said}{failed}"
+        return f"{counted(self.done, self._thing)} {self._said}{self._skipped}{failed}"
+
+    @property
+    def _skipped(self) -> str:
+        return f", {self.skipped} there already" if self.skipped else ""
 
     async def each(
         self,
@@ -51,6 +60,8 @@ class Tally:
     ) -> None:
         """Do *act* for each of *values*, *parallel* at once, and count; *name* is what a failure is told of.
 
+        It returns SKIPPED where there was nothing to do.
+
         Raises:
             OSSError, OSError: one of them failed as all others would.
         """
@@ -59,13 +70,16 @@ class Tally:
 
         async def one(value: T) -> None:
             try:
-                await act(value)
+                result = await act(value)
             except (OSSError, OSError) as exc:
                 if _is_hopeless(exc):
                     raise
                 self.fail(name(value), exc)
             else:
-                self.done += 1
+                if result is SKIPPED:
+                    self.skipped += 1
+                else:
+                    self.done += 1
 
         await in_parallel(values, one, parallel)
 
@@ -106,11 +120,11 @@ class Tally:
         except KeyboardInterrupt:
             raise Interrupted(str(self)) from None
         except Failure as exc:
-            before = f" ({self} before)" if self.done or self.failed else ""
+            before = f" ({self} before)" if self.done or self.failed or self.skipped else ""
             raise Failure(exc.format_message() + before) from None
         if self.failed:
-            total = counted(self.done + self.failed, self._thing)
-            raise Failure(f"{self.failed} of {total} failed; {self.done} {self._said}")
+            total = counted(self.done + self.failed + self.skipped, self._thing)
+            raise Failure(f"{self.failed} of {total} failed; {self.done} {self._said}{self._skipped}")
         click.echo(str(self), err=True)
 
 

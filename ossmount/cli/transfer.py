@@ -27,6 +27,7 @@ from .parameters import (
     place_argument,
     process_option,
     recursive_option,
+    update_option,
     version_option,
 )
 from .running import one_line
@@ -59,11 +60,13 @@ def _callback(text: str) -> Callback:
     "ossmount object put big.iso oss://my-bucket/big.iso --parallel 8 --checkpoint big.checkpoint",
     "tar c . | ossmount object put - oss://my-bucket/backup.tar",
     "ossmount object put -r photos oss://my-bucket/",
+    "ossmount object put -r -u photos oss://my-bucket/",
     'ossmount object put a.jpg oss://my-bucket/ --callback \'{"url": "https://example.com/new", "body": "${object}"}\'',
 )
 @click.argument("file", metavar="FILE|-")
 @click.argument("target", metavar="OBJECT", type=PLACE)
 @recursive_option("FILE is a directory: all files below it.")
+@update_option
 @parallel_option
 @part_size_option
 @checkpoint_option
@@ -80,6 +83,7 @@ def put(
     file: str,
     target: Name,
     recursive: bool,
+    update: bool,
     checkpoint: Path | None,
     callback: Callback | None,
     part_size: int | None,
@@ -91,11 +95,11 @@ def put(
     written with a slash at its end.  An object that is there is replaced.  An upload that fails leaves no parts behind,
     unless there is a checkpoint to go on from.  With --callback, what the application answered is printed.
 
-    With -r, a file that fails is told, and the others are uploaded all the same.
+    With -r, a file that fails is told, and the others are uploaded all the same; to do the rest later, add -u.
     """
-    check_recursive(recursive, checkpoint=checkpoint, callback=callback)
+    check_recursive(recursive, update=update, checkpoint=checkpoint, callback=callback)
     if recursive:
-        put_directory(connection, file, target, part_size=part_size, **options)
+        put_directory(connection, file, target, update=update, part_size=part_size, **options)
         return
     if Path(file).is_dir():
         raise click.UsageError(f"{file} is a directory: use -r for all of its files")
@@ -198,6 +202,7 @@ def _range(text: str) -> tuple[int | None, int | None]:
 @place_argument
 @click.argument("file", metavar="[FILE|-]", required=False)
 @recursive_option("Everything below OBJECT/ as well, to the directory FILE.")
+@update_option
 @parallel_option
 @part_size_option
 @checkpoint_option
@@ -210,6 +215,7 @@ def get(
     name: Name,
     file: str | None,
     recursive: bool,
+    update: bool,
     parallel: int,
     part_size: int | None,
     checkpoint: Path | None,
@@ -224,13 +230,21 @@ def get(
     directories are made as they are needed.
 
     With -r the last part of OBJECT is the name of a directory in FILE, unless it ends with a slash or is a bucket.  An
-    object that fails is told, and the others are written all the same.
+    object that fails is told, and the others are written all the same; to do the rest later, add -u.
     """
-    name.check(recursive, checkpoint=checkpoint, version_id=version_id, range=span, process=process, **conditions)
+    name.check(
+        recursive,
+        update=update,
+        checkpoint=checkpoint,
+        version_id=version_id,
+        range=span,
+        process=process,
+        **conditions,
+    )
     if recursive:
         if file == "-":
             raise click.UsageError("-r writes to a directory, not to standard output")
-        get_directory(connection, name, Path(file or "."), parallel=parallel, part_size=part_size)
+        get_directory(connection, name, Path(file or "."), update=update, parallel=parallel, part_size=part_size)
         return
     path = destination(file, name.key)
     in_parts = path is not None and not is_special(path) and span is None and not process

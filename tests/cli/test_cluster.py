@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from ossmount.server.app import AppOptions
-from ossmount.server.faults import Fault
+from ossmount.server.faults import Fault, deny
 from ossmount.server.threaded import ThreadedServer
 
 OSS = Callable[..., Result]
@@ -96,6 +96,26 @@ def test_a_write_that_reaches_one_only_fails_and_says_where(
     assert "1 of 2 members failed" in said
     assert second.url in said
     assert oss_server.url not in said
+
+
+def test_what_one_endpoint_lacks_is_told_and_repaired(
+    both: OSS, oss_server: ThreadedServer, second: ThreadedServer, tmp_path: Path
+) -> None:
+    for name in ("new-bucket", "other-bucket"):
+        both("bucket", "create", name)
+    (tmp_path / "files").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "files" / name).touch()
+    for words, operation, done in (
+        (("put", f"{tmp_path}/files/", "new-bucket"), "PutObject", "1 file uploaded"),
+        (("cp", "new-bucket", "other-bucket"), "CopyObject", "1 object copied"),
+    ):
+        second.faults.add(deny("b", operation))
+        assert "1 of 3 " in both("object", *words, "-r", "-u", status=1).stderr
+        assert second.url in both("object", *words, "-r", "-u", status=1).stderr
+        second.faults.clear()
+        said = both("object", *words, "-r", "-u").stderr
+        assert said.endswith(f"{done} to oss://{words[-1]}/, 2 there already\n")
 
 
 def test_the_same_options_say_who_asks_for_commands_and_mounts(oss: OSS, second: ThreadedServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -176,6 +177,38 @@ def test_what_no_object_can_have_is_refused_before_anything(
     source = files if command == "put" else "bucket/files"
     oss("object", command, "-r", source, "bucket/x", option, status=2)
     assert oss_server.count() == 0
+
+
+@pytest.mark.parametrize("command", ["put", "get", "cp"])
+def test_the_rest_is_done_later(
+    oss: OSS, oss_server: ThreadedServer, files: Path, tmp_path: Path, command: str
+) -> None:
+    if command != "put":
+        oss("object", "put", "-r", files, "bucket")
+    places = {
+        "put": (files, "bucket/"),
+        "get": ("bucket/files", tmp_path / "down"),
+        "cp": ("bucket/files", "bucket/x/"),
+    }
+    operation = {"put": "PutObject", "get": "GetObject", "cp": "CopyObject"}[command]
+    words = ("object", command, "-r", "-u", *places[command])
+    oss_server.faults.add(deny("x/files/b" if command == "cp" else "files/b", operation))
+
+    assert "1 of 4 " in oss(*words, status=1).stderr
+    again = oss(*words, status=1).stderr
+    assert re.search(r"1 of 4 \w+ failed; 0 (uploaded to|written to|copied to) \S+, 3 there already\n", again)
+    oss_server.reset()
+    assert re.search(r"\n?1 \w+ (uploaded|written|copied) to \S+, 3 there already\n", oss(*words).stderr)
+    assert oss_server.count(operation) == 1
+    # What is of another size, or newer, goes again.
+    if command == "put":
+        (files / "a").write_text("longer")
+        os.utime(files / "c", (4e9, 4e9))
+    else:
+        oss("object", "put", "-", "bucket/files/a", stdin=b"longer")
+        os.utime(tmp_path / "down/files/c", (0, 0)) if command == "get" else None
+    assert f"{1 if command == 'cp' else 2} " in oss(*words).stderr
+    assert "--update needs -r" in oss("object", command, "-u", "bucket/files/a", "bucket/b", status=2).stderr
 
 
 @pytest.mark.parametrize("command", ["put", "get"])
