@@ -35,7 +35,7 @@ class Tally:
     """How many *things*, objects or files, were done, which is what *done* says of them, and how many failed."""
 
     def __init__(self, done: str, thing: str = "object") -> None:
-        self._said = done
+        self._said = one_line(done)
         self._thing = thing
         self._bytes = 0
         self._show: Callable[[int, int | None], None] = lambda _done, _total: None
@@ -113,7 +113,7 @@ class Tally:
             Interrupted: somebody stopped it.
         """
         try:
-            with progress_bar(what) as self._show:
+            with progress_bar(one_line(what)) as self._show:
                 act()
         except WrongUsage:
             raise

@@ -256,7 +256,7 @@ def get(
             etag = conditions.get("if_match")
             if conditions.keys() - {"if_match"}:
                 etag = (await bucket.head_object(name.key, version_id=version_id, **conditions)).etag
-            with progress_bar(path.name) as progress:
+            with progress_bar(str(name)) as progress:
                 await bucket.download_file(
                     name.key,
                     path,

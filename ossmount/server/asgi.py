@@ -99,23 +99,33 @@ def listen(options: ServeOptions) -> socket.socket:
         OSError: the address is taken or cannot be had.
     """
     if options.uds is not None:
-        sock = socket.socket(socket.AF_UNIX)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(options.uds)
-        old = os.umask(0o077)
-        try:
-            sock.bind(str(options.uds))
-        finally:
-            os.umask(old)
+        family = socket.AF_UNIX
     else:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-        sock = socket.socket(family)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((options.host, options.port))
-    # What is received is read at once; what lies in long queues would have left the caches of the processor by then.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)
-    sock.listen(BACKLOG)
+    sock = socket.socket(family)
+    try:
+        if options.uds is not None:
+            _bind_privately(sock, options.uds)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((options.host, options.port))
+        # What is received is read at once; what lies in long queues has left the processor's caches by then.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
     return sock
+
+
+def _bind_privately(sock: socket.socket, path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    old = os.umask(0o077)
+    try:
+        sock.bind(str(path))
+    finally:
+        os.umask(old)
 
 
 def url_of(sock: socket.socket) -> str:
