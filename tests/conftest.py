@@ -33,6 +33,7 @@ def pytest_configure() -> None:
     for name in set(os.environ) - {"OSSMOUNT_TEST_EXAMPLES", "OSSMOUNT_TEST_STRIDE"}:
         if name.startswith(("OSS", "ALIBABA")) or name.lower().endswith("_proxy") or name in ("CI", "BUILD_NUMBER"):
             del os.environ[name]
+    os.umask(0o022)
     # The same examples each time, however slow the machine.
     slow = [HealthCheck.too_slow]
     settings.register_profile("steady", deadline=None, derandomize=True, database=None, suppress_health_check=slow)
