@@ -107,7 +107,7 @@ class Changes:
         made_here = any(intent.verb is Verb.MKDIR and intent.data.get("fresh") for intent in void)
         if made_here or directory.marker is False:
             others = self.executor.touching(key) - set(void)
-            if not others:
+            if not others and not any(intent.tried for intent in void):
                 self._drop(void)
                 return None
         return self._append(Verb.DELETE, node, key, instead_of=void)
@@ -199,6 +199,8 @@ class Changes:
                 file.put = replacement
                 if put.state is State.HELD or file.is_dirty:
                     self.executor.hold(replacement)
+                if put.tried:
+                    return [replacement, self._append(Verb.DELETE, node, key, names=[(old_parent, old_name)])]
                 return [replacement]
             if not node.remote and (put is None or not put.live):
                 return []  # open and never committed: its staged bytes know their new name
@@ -396,6 +398,8 @@ class Changes:
                     self.executor.abandon(file.put)
             else:
                 void.add(file.put)
+        if any(intent.tried for intent in void):
+            node.remote = True
         return list(void)
 
     def _last(self, key: str) -> Intent | None:

@@ -112,6 +112,7 @@ class Executor:
         """Take up what an earlier daemon left in the log; return it, oldest first.  Nothing starts before `run`."""
         intents = self._log.load()
         for intent in intents:
+            intent.tried = True
             self._enter(intent)
         return intents
 
@@ -397,6 +398,7 @@ class Executor:
         delay = ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         due = trio.current_time() + delay
         if self._is_passing(exc):
+            intent.tried = True
             self._retries += 1
             # Ever less often: there may be thousands that fail alike.
             is_told = intent.attempts.bit_count() == 1

@@ -89,6 +89,7 @@ class Intent:
     settled: trio.Event | None = None  # made by the first who waits
     scope: trio.CancelScope | None = None
     is_void: bool = False
+    tried: bool = False  # a request of it, of ours or of an earlier daemon, may have been carried out unnoticed
     waiters: int = 0
     successor: Intent | None = None  # carried out instead: who waits for the one waits for the other
     blockers: set[Intent] = field(default_factory=set)
