@@ -135,8 +135,11 @@ class Bucket(Streaming, Versions, Settings):
         Keys that XML cannot hold, and any that the answer does not name, are deleted one by one.
 
         Raises:
+            TypeError: *keys* is one key, whose letters are not meant.
             OSSError: some may be deleted, and some not.
         """
+        if isinstance(keys, str):
+            raise TypeError(f"several keys are wanted, and {keys!r} is one: write [key], or use delete_object")
         deleted: list[str] = []
         alone: list[str] = []
         together: list[str] = []

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ..wire.errors import OSSError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FORMAT = 1
 
@@ -27,8 +25,8 @@ class Checkpoint:
     *about* are values by name that must be the same when the transfer is resumed.
     """
 
-    def __init__(self, path: Path | None, about: dict[str, Any]) -> None:
-        self._path = path
+    def __init__(self, path: Path | str | None, about: dict[str, Any]) -> None:
+        self._path = None if path is None else Path(path)
         self._about = about
 
     def load(self) -> dict[str, Any] | None:

@@ -87,6 +87,9 @@ class Endpoint:
                 host = f"{host.removesuffix('.aliyuncs.com')}-internal.aliyuncs.com"
         elif internal:
             raise ValueError(f"{host} has no internal address: give the endpoint of a region")
+        bucket, _, service = host.partition(".")
+        if addressing in ("auto", "virtual") and _REGIONAL.fullmatch(service):
+            raise ValueError(f"{host} is the host of the bucket {bucket}: give {service}, or say addressing cname")
         if addressing == "auto":
             addressing = "path" if local else "virtual"
         return cls(host, port or (443 if tls else 80), tls, addressing, region or ("cn-hangzhou" if local else ""))

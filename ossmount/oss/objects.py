@@ -230,7 +230,8 @@ class Objects:
             headers = {**(headers or {}), **callback.headers()}
         stream = checked(body, size) if isinstance(body, AsyncIterable) else None
         data = None if isinstance(body, AsyncIterable) else body
-        check_body((size or 0) if data is None else memoryview(data).nbytes)
+        # What is none of these, None above all, is a TypeError, and no empty object.
+        check_body((size or 0) if isinstance(body, AsyncIterable) else memoryview(body).nbytes)
         ours = 0 if data is None else await crc64_of(data)
         request = objects.put_object(
             self.name,

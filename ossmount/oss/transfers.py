@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -32,7 +33,6 @@ from .streams import check_crc64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from ..wire.callback import Callback
     from ..wire.models import ObjectHead
@@ -53,12 +53,12 @@ class Transfers(Copies):
     async def upload_file(
         self,
         key: str,
-        path: Path,
+        path: Path | str,
         *,
         part_size: int | None = None,
         parallel: int = PARALLEL,
         progress: Progress | None = None,
-        checkpoint: Path | None = None,
+        checkpoint: Path | str | None = None,
         headers: Mapping[str, str] | None = None,
         meta: Mapping[str, str] | None = None,
         content_type: str | None = None,
@@ -79,6 +79,7 @@ class Transfers(Copies):
             FileAlreadyExists: with *forbid_overwrite*, there is such an object.
         """
         check_number("parallel", parallel, 1, MAX_PARALLEL)
+        path = Path(path) if isinstance(path, str) else path
         before = await trio.to_thread.run_sync(path.stat)
         size = before.st_size
         if part_size is None:
@@ -143,12 +144,12 @@ class Transfers(Copies):
     async def download_file(
         self,
         key: str,
-        path: Path,
+        path: Path | str,
         *,
         part_size: int = PART_SIZE,
         parallel: int = PARALLEL,
         progress: Progress | None = None,
-        checkpoint: Path | None = None,
+        checkpoint: Path | str | None = None,
         if_match: str | None = None,
         version_id: str | None = None,
     ) -> ObjectHead:
@@ -168,6 +169,7 @@ class Transfers(Copies):
         """
         check_number("parallel", parallel, 1, MAX_PARALLEL)
         check_part_size(part_size)
+        path = Path(path) if isinstance(path, str) else path
         head = await self.head_object(key, if_match=if_match, version_id=version_id)
         about = {
             "bucket": self.name,

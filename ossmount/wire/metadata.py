@@ -74,6 +74,8 @@ def to_headers(meta: Mapping[str, str]) -> Headers:
         name = name.lower()
         if not _NAME.fullmatch(name):
             raise OutOfLimits(f"not a name for user metadata: {name!r} (1 or more of a-z, 0-9 and -)")
+        if not isinstance(value, str):
+            raise TypeError(f"user metadata are text, and {name} is {value!r}")
         headers[PREFIX + name] = encode_value(value)
     return headers
 

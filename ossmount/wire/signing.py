@@ -101,13 +101,13 @@ def presign(
     Raises:
         OutOfLimits: *expires* is not positive, or is over seven days with version 4.
     """
-    if expires <= 0 or (version == "v4" and expires > MAX_EXPIRES_V4):
+    if expires < 1 or (version == "v4" and expires > MAX_EXPIRES_V4):
         raise OutOfLimits(f"a URL is valid for 1 to {MAX_EXPIRES_V4} s, which are seven days, not {expires} s")
     query = dict(request.query)
     if version == "v1":
         if credentials.security_token:
             query["security-token"] = credentials.security_token
-        deadline = str(int(now) + expires)
+        deadline = str(int(now) + int(expires))
         signed = Request(request.method, request.bucket, request.key, query)
         text = string_to_sign_v1(signed, request.headers, deadline)
         query |= {
@@ -123,7 +123,7 @@ def presign(
         "x-oss-signature-version": ALGORITHM_V4,
         "x-oss-credential": f"{credentials.access_key_id}/{scope}",
         "x-oss-date": date,
-        "x-oss-expires": str(expires),
+        "x-oss-expires": str(int(expires)),
     }
     if names:
         query["x-oss-additional-headers"] = ";".join(names)

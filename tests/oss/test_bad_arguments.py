@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -300,3 +301,31 @@ async def test_a_time_that_is_none_is_refused(bucket: Bucket, service: Any) -> N
         with pytest.raises(ValueError, match="not a time"):
             await bucket.head_object("k", if_modified_since=time)
     assert not service.requests
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda b: b.put_object("k", None), "bytes-like"),
+        (lambda b: b.put_object("k", "text"), "bytes-like"),
+        (lambda b: b.upload_part("k", "id", 1, None), "bytes-like"),
+        (lambda b: b.append_object("k", 0, None), "bytes-like"),
+        (lambda b: b.delete_multiple_objects("abc"), r"'abc' is one: write \[key\]"),
+        (lambda b: b.put_object("k", b"", meta={"uid": 5}), "uid is 5"),
+    ],
+    ids=range(6),
+)
+async def test_what_is_of_another_type_is_never_taken_for_something_else(
+    bucket: Bucket, service: Any, call: Call, said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        await call(bucket)
+    assert not service.requests
+
+
+async def test_a_url_is_valid_for_whole_seconds(bucket: Bucket) -> None:
+    with pytest.raises(OutOfLimits, match="1 to 604800 s"):
+        await bucket.presign("k", expires=0.5)  # type: ignore[arg-type]
+    for signature, parameter in (("v1", "Expires"), ("v4", "x-oss-expires")):
+        url = await bucket.presign("k", expires=1.5, signature=signature)  # type: ignore[arg-type]
+        assert parse_qs(urlsplit(url).query)[parameter][0].isdecimal()

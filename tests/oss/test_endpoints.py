@@ -91,11 +91,20 @@ def test_the_bucket_is_in_the_host_or_in_the_path() -> None:
         ("host", {"addressing": "other"}),
         ("127.0.0.1", {"internal": True}),
         ("oss-accelerate.aliyuncs.com", {"internal": True}),
+        ("https://my-bucket.oss-cn-hangzhou.aliyuncs.com", {}),
+        ("my-bucket.oss-cn-hangzhou-internal.aliyuncs.com", {"addressing": "virtual"}),
     ],
 )
 def test_what_leads_nowhere_is_refused(text: str, options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"endpoint|region|addressing|path|internal"):
         Endpoint.parse(text, **options)  # type: ignore[arg-type]
+
+
+def test_the_host_of_a_bucket_is_told_from_that_of_the_service() -> None:
+    host = "my-bucket.oss-cn-hangzhou.aliyuncs.com"
+    with pytest.raises(ValueError, match=r"host of the bucket my-bucket: give oss-cn-hangzhou\.aliyuncs\.com"):
+        Endpoint.parse(host)
+    assert Endpoint.parse(host, addressing="cname").url() == f"https://{host}"
 
 
 def test_bucket_names_are_those_of_the_service() -> None:

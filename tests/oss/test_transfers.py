@@ -47,6 +47,16 @@ async def uploads(bucket: Bucket) -> list[str]:
     return [upload.upload_id async for upload in bucket.iter_multipart_uploads()]
 
 
+async def test_paths_may_be_text(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(DATA)
+
+    await bucket.upload_file("k", f"{tmp_path}/a", part_size=PART, checkpoint=f"{tmp_path}/up")
+    await bucket.download_file("k", f"{tmp_path}/b", part_size=PART, checkpoint=f"{tmp_path}/down")
+
+    assert (tmp_path / "b").read_bytes() == DATA
+    assert names(tmp_path) == ["a", "b"]
+
+
 @pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 3 * PART, len(DATA)])
 async def test_a_file_goes_up_and_comes_down(bucket: Bucket, tmp_path: Path, size: int) -> None:
     path, copy = tmp_path / "a.png", tmp_path / "copy"
