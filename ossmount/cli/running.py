@@ -63,8 +63,8 @@ def _first(exc: BaseException) -> BaseException:
     return exc
 
 
-def told(exc: Exception) -> Failure:
-    """Return *exc* as what a command raises: in one line."""
+def told(exc: Exception, *, with_advice: bool = True) -> Failure:
+    """Return *exc* as what a command raises: in one line, and with what to do about it."""
     from ..wire.failures import CredentialsError, OSSError, OutOfLimits, ServiceError
 
     if isinstance(exc, OutOfLimits) or not isinstance(exc, OSSError | OSError):
@@ -72,7 +72,7 @@ def told(exc: Exception) -> Failure:
     if isinstance(exc, OSSError):
         ec = f" [EC {exc.ec}]" if isinstance(exc, ServiceError) and exc.ec else ""
         name = "" if isinstance(exc, ServiceError | CredentialsError) else f"{type(exc).__name__}: "
-        return Failure(one_line(f"{name}{exc}{ec}") + _advice(exc))
+        return Failure(one_line(f"{name}{exc}{ec}") + (_advice(exc) if with_advice else ""))
     said = exc.strerror or str(exc)
     return Failure(one_line(f"{exc.filename}: {said}" if exc.filename else said))
 

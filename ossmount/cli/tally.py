@@ -37,6 +37,7 @@ class Tally:
     def __init__(self, done: str, thing: str = "object") -> None:
         self._said = one_line(done)
         self._thing = thing
+        self._advised: set[str] = set()
         self._bytes = 0
         self._show: Callable[[int, int | None], None] = lambda _done, _total: None
         self.done = 0
@@ -84,9 +85,11 @@ class Tally:
         await in_parallel(values, one, parallel)
 
     def fail(self, what: str, exc: Exception) -> None:
-        """Tell, and count, that *what* failed."""
+        """Tell, and count, that *what* failed; what to do about it is told once."""
         self.failed += 1
-        message = told(exc).format_message()
+        kind = getattr(exc, "code", "") or type(exc).__name__
+        message = told(exc, with_advice=kind not in self._advised).format_message()
+        self._advised.add(kind)
         self.say(message if message.startswith(what) else f"{what}: {message}")
 
     def say(self, text: str) -> None:

@@ -212,6 +212,7 @@ def test_a_directory_is_copied_with_or_without_its_name(
     assert sorted(oss("object", "ls", "-r", "other").stdout.split()) == sorted(copies)
     refused = oss("object", "cp", "-r", source, target, "--forbid-overwrite", status=1).stderr
     assert refused.count("FileAlreadyExists") == len(copies)
+    assert refused.count("Remedy: choose another name") == 1
     assert f"{len(copies)} of {len(copies)} objects failed; 0 copied to oss://other/" in refused
 
 
