@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -415,6 +415,9 @@ def _writing(name: str) -> Any:
     original = getattr(Bucket, name)
 
     async def method(self: Cluster, *args: Any, **options: Any) -> Any:
+        # What can be gone through once only would be nothing for all but one.
+        args = tuple(list(each) if isinstance(each, Iterator) else each for each in args)
+        options = {each: list(value) if isinstance(value, Iterator) else value for each, value in options.items()}
         settle = _settle(args[0], options) if args else None
         results = await self._write(name, lambda _, member: getattr(member, name)(*args, **options), settle=settle)
         return results[0]

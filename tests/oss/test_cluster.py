@@ -165,6 +165,19 @@ async def test_files_go_to_all_in_parts(servers: list[ThreadedServer], members: 
         assert not (await member.list_multipart_uploads()).uploads
 
 
+async def test_keys_that_can_be_gone_through_once_only_are_deleted_everywhere(members: list[Bucket]) -> None:
+    cluster = Cluster(members, failover_after=PATIENT)
+    for key in "abcd":
+        await cluster.put_object(key, b"")
+
+    assert (await cluster.delete_multiple_objects(key for key in "ab")).deleted == ("a", "b")
+    await cluster.delete_multiple_objects(keys=iter("c"))
+    await cluster.delete_multiple_versions((key, None) for key in "d")
+
+    for member in members:
+        assert not (await member.list_objects()).objects
+
+
 async def test_a_stream_that_can_be_read_once_is_refused(members: list[Bucket]) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b""
