@@ -141,8 +141,7 @@ class OpenFile:
 
     async def _read_base(self, source: Source, start: int, stop: int) -> bytes:
         """Give an upload the clean bytes that it needs."""
-        found = self.rooms.reading.get(source, start, stop)
-        if found is not None:
+        if (found := self.rooms.reading.get(source, start, stop)) is not None:
             return found
         _, body = await self.rooms.bucket.get_object(source.key, start=start, stop=stop, if_match=source.etag)
         return bytes(body)
@@ -308,6 +307,7 @@ class OpenFile:
                 staged,
                 key,
                 read_base=self._read_base,
+                distrust=self.rooms.reading.distrust,
                 save=lambda made: self.rooms.log.save_upload(staged.id, None if made is None else made.to_json()),
                 options=self.rooms.options,
                 limiter=self.rooms.part_limiter,

@@ -132,6 +132,12 @@ class Reading:
         self._wrong.discard((source.key, source.etag))
         return found
 
+    def distrust(self, source: Source) -> None:
+        """Drop what there is of *source*: somebody found that its bytes are wrong."""
+        version = self.blocks.find(source.key, source.etag)
+        if version is not None:
+            self._distrust(version)
+
     def forget(self, key: str) -> None:
         """Free what is in memory of all versions of *key*."""
         self.blocks.forget(key)

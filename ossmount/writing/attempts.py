@@ -126,7 +126,7 @@ class Attempts:
         staged = self._staged
         if attempt.before is None or not base.size < attempt.size <= staged.size:
             return 0
-        body, version = await snapshot(staged, base.size, attempt.size, self._read_base)
+        body, version, _ = await snapshot(staged, base.size, attempt.size, self._read_base)
         if crc64_combine(attempt.before, crc64(body), len(body)) != attempt.crc64:
             return 0
         return 0 if staged.changed(base.size, attempt.size, version) else attempt.size

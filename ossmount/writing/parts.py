@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .space import Space
     from .staging import Staged
 
-__all__ = ["Begun", "Parts", "crc64_of"]
+__all__ = ["Begun", "Parts", "base_crc64_of", "crc64_of"]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,19 @@ def crc64_of(parts: Sequence[DonePart]) -> int | None:
         if part.crc64 is None:
             return None
         whole = crc64_combine(whole, part.crc64, part.size)
+    return whole
+
+
+def base_crc64_of(parts: Sequence[DonePart], size: int) -> int | None:
+    """Return the CRC-64 of the base, of *size* bytes, as *parts* have seen it; None when one has not seen all of it."""
+    whole = 0
+    for part in parts:
+        crc = part.crc64 if part.copied else part.base_crc64
+        if part.start >= size:
+            break
+        if crc is None:
+            return None
+        whole = crc64_combine(whole, crc, min(part.stop, size) - part.start)
     return whole
 
 
@@ -137,6 +150,10 @@ class Parts:
             if not changed(part.start, part.stop, part.version)
         }
 
+    def distrust(self) -> None:
+        """Take no part for current that has clean bytes which came through here."""
+        self.done = {number: part for number, part in self.done.items() if part.copied or part.base_crc64 is None}
+
     # -- the upload --
 
     async def begin(self, headers: Mapping[str, str], meta: Mapping[str, str], unit: int | None) -> str:
@@ -186,7 +203,7 @@ class Parts:
         for start in range(part.start, part.stop, _CHUNK):
             stop = min(start + _CHUNK, part.stop)
             async with memory(self._space, stop - start):
-                body, _ = await snapshot(staged, start, stop, self._read_base)
+                body, *_ = await snapshot(staged, start, stop, self._read_base)
                 found = crc64(body, found)
         return found == part.crc64
 
@@ -258,12 +275,12 @@ class Parts:
 
     async def _upload(self, step: Part, begun: Begun) -> DonePart | None:
         async with memory(self._space, step.size):
-            body, version = await snapshot(self._staged, step.start, step.stop, self._read_base)
+            body, version, base = await snapshot(self._staged, step.start, step.stop, self._read_base)
             upload_id = await begun.known()
             if self._staged.size < step.stop:
                 return None  # cut off meanwhile
             part = await self._bucket.upload_part(self._key, upload_id, step.number, body)
-        return DonePart(step.number, step.start, step.stop, part.etag, part.crc64, version)
+        return DonePart(step.number, step.start, step.stop, part.etag, part.crc64, version, base_crc64=base)
 
     async def _copy(self, step: Part, upload_id: str) -> DonePart | None:
         staged = self._staged

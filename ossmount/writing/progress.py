@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +15,10 @@ __all__ = ["Attempt", "DonePart", "UploadResult", "UploadState"]
 
 @dataclass(frozen=True, slots=True)
 class DonePart:
-    """Part *number* is in the bucket: the file's bytes from *start* up to *stop*, as they were at *version*."""
+    """Part *number* is in the bucket: the file's bytes from *start* up to *stop*, as they were at *version*.
+
+    *base_crc64* is the CRC-64 of what the base has in their place, where that is known.
+    """
 
     number: int
     start: int
@@ -24,6 +27,7 @@ class DonePart:
     crc64: int | None
     version: int
     copied: bool = False
+    base_crc64: int | None = None
 
     @property
     def size(self) -> int:
@@ -76,7 +80,7 @@ class UploadState:
             "key": self.key,
             "upload_id": self.upload_id,
             "unit": self.unit,
-            "parts": [[p.number, p.start, p.stop, p.etag, p.crc64, p.version, p.copied] for p in self.parts],
+            "parts": [list(astuple(part)) for part in self.parts],
             "headers": self.headers,
             "meta": self.meta,
             "session": self.session,

@@ -4,6 +4,9 @@ Theory of operation.  Clean bytes have to be fetched, which takes time in which 
 what the layout asks for, then look at the layout again and put everything together at once.  A second look never asks
 for clean bytes that the first did not: nothing ever uncovers the base.  Long runs of staged bytes are read in a thread,
 since the disk may take its time; if they changed meanwhile, they are read once more.
+
+OSS tells no checksum of a range.  But what the base has in all of a part can be put together with the checksums of the
+parts that are copied, and compared with that of the whole base.  So a little that has been overwritten is fetched too.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
 from ..ranges import RangeSet
-from ..wire.errors import NoSuchKey, PreconditionFailed
+from ..wire.checksums import crc64
+from ..wire.errors import IntegrityError, NoSuchKey, PreconditionFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,11 +31,20 @@ if TYPE_CHECKING:
 
     ReadBase = Callable[[Source, int, int], Awaitable[bytes]]
 
-__all__ = ["memory", "snapshot"]
+__all__ = ["Snapshot", "check_base", "memory", "snapshot"]
 
 _INLINE: Final = 1 << 20  # up to this many bytes are read without a thread
 _TRIES: Final = 3
 _APART: Final = 1 << 20  # clean bytes that lie closer to each other are fetched together
+_LITTLE: Final = 128 << 10  # so much more is fetched for the sake of a checksum
+
+
+class Snapshot(NamedTuple):
+    """Bytes as they were at *version*; *base_crc64* is of what the base has in their place, if all of that is known."""
+
+    body: memoryview
+    version: int
+    base_crc64: int | None = None
 
 
 @asynccontextmanager
@@ -68,7 +81,7 @@ async def _fetch(staged: Staged, start: int, stop: int, read_base: ReadBase) -> 
             return data
 
 
-async def snapshot(staged: Staged, start: int, stop: int | None, read_base: ReadBase) -> tuple[memoryview, int]:
+async def snapshot(staged: Staged, start: int, stop: int | None, read_base: ReadBase) -> Snapshot:
     """Return the bytes ``[start, stop)`` of the file (None: up to its end), and the version at which they were so.
 
     Bytes beyond the end are zeros.
@@ -80,7 +93,7 @@ async def snapshot(staged: Staged, start: int, stop: int | None, read_base: Read
     end = staged.size if stop is None else stop
     pieces = staged.layout(start, end)
     if len(pieces) == 1 and pieces[0].kind == "staged" and pieces[0].size == end - start <= _INLINE:
-        return memoryview(staged.read(start, end)), staged.version  # most files are small and new
+        return Snapshot(memoryview(staged.read(start, end)), staged.version)  # most files are small and new
     fetched: dict[int, bytes] = {}
     have = RangeSet()
     tries = 0
@@ -91,6 +104,9 @@ async def snapshot(staged: Staged, start: int, stop: int | None, read_base: Read
                 for gap in have.gaps(piece.start, piece.stop):
                     missing.add(*gap)
         if missing:
+            base_stop = min(end, staged.base_size)
+            if not fetched and base_stop - start - missing.total <= _LITTLE:
+                missing.add(start, base_stop)
             for first, last in _joined(missing):
                 fetched[first] = await _fetch(staged, first, last, read_base)
                 have.add(first, last)
@@ -98,6 +114,8 @@ async def snapshot(staged: Staged, start: int, stop: int | None, read_base: Read
         # No await below, unless a thread reads and its result is looked at after.
         version = staged.version
         end = staged.size if stop is None else stop
+        base = fetched.get(start, b"")
+        base_crc64 = crc64(base) if base and len(base) == min(end, staged.base_size) - start else None
         body = memoryview(bytearray(max(end - start, 0)))
         pieces = staged.layout(start, end)
         for piece in pieces:
@@ -108,7 +126,7 @@ async def snapshot(staged: Staged, start: int, stop: int | None, read_base: Read
         if tries > _TRIES or sum(piece.size for piece in written) <= _INLINE:
             for piece in written:
                 body[piece.start - start : piece.stop - start] = staged.read(piece.start, piece.stop)
-            return body, version
+            return Snapshot(body, version, base_crc64)
         fd = staged.descriptor()
         try:
             # Not abandoned on cancellation: the descriptor is closed below.
@@ -116,7 +134,20 @@ async def snapshot(staged: Staged, start: int, stop: int | None, read_base: Read
         finally:
             os.close(fd)
         if not staged.changed(start, end, version):
-            return body, version
+            return Snapshot(body, version, base_crc64)
+
+
+def check_base(staged: Staged, seen: int | None) -> None:
+    """Compare the CRC-64 of the base, as its bytes came here, if all did, with the one that it has.
+
+    Raises:
+        IntegrityError: They came damaged.
+    """
+    base = staged.base
+    if base is None or base.size != staged.base_size or None in {seen, base.crc64}:
+        return
+    if seen != base.crc64:
+        raise IntegrityError(f"{base.key}: clean bytes came with CRC-64 {seen} instead of {base.crc64}")
 
 
 def _joined(missing: RangeSet) -> list[tuple[int, int]]:

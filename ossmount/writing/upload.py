@@ -36,10 +36,10 @@ from ..wire.errors import (
 from ..wire.models import ObjectType, PartResult, Source
 from .attempts import Attempts
 from .groups import one_error
-from .parts import Begun, Parts, crc64_of
+from .parts import Begun, Parts, base_crc64_of, crc64_of
 from .plan import Append, Grid, KeepPart, Multipart, Part, Plan, appends_only, plan
 from .progress import Attempt, DonePart, UploadResult, UploadState
-from .snapshot import memory, snapshot
+from .snapshot import check_base, memory, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,6 +63,7 @@ class Upload:
 
     Args:
         read_base: Fetches clean bytes of a source from one offset up to another.
+        distrust: Called with a source whose bytes may have come damaged, before they are fetched again.
         save: Keeps how far the upload has come; None when there is nothing to keep.
         limiter: Shared by all uploads: parts and small files on their way.
         space: Shared by all uploads: memory for their bodies.
@@ -76,6 +77,7 @@ class Upload:
         key: str,
         *,
         read_base: ReadBase,
+        distrust: Callable[[Source], None],
         save: Callable[[UploadState | None], None],
         options: WritingOptions,
         limiter: trio.CapacityLimiter,
@@ -86,6 +88,7 @@ class Upload:
         self.staged: Final = staged
         self.key: Final = key
         self._read_base = read_base
+        self._distrust = distrust
         self._save_state = save
         self._limits = options.limits
         self._parallel = options.parallel
@@ -276,6 +279,11 @@ class Upload:
                     if not self._appending:
                         raise
                     self._appending = False
+                except IntegrityError:
+                    self._parts.distrust()
+                    if base is not None:
+                        self._distrust(base)
+                    raise
                 except (PreconditionFailed, NoSuchKey, PositionNotEqualToLength):
                     tries += 1
                     if tries > _RESTARTS or (self.staged.base is base and not await self.reconcile()):
@@ -322,8 +330,9 @@ class Upload:
         async with self._limiter, memory(self._space, self.staged.size):
             if self.staged.size > self._limits.small:
                 return None
-            body, version = await snapshot(self.staged, 0, None, self._read_base)
+            body, version, seen = await snapshot(self.staged, 0, None, self._read_base)
             # No await from here to the request.
+            check_base(self.staged, seen)
             if self._attempts.matter:
                 self._attempts.remember(Attempt("", crc64(body), len(body)))
             with self._commit():
@@ -338,7 +347,7 @@ class Upload:
         if before is None:
             before = (await self.bucket.head_object(self.key, if_match=base.etag)).crc64
         async with self._limiter, memory(self._space, self.staged.size - base.size):
-            body, version = await snapshot(self.staged, base.size, None, self._read_base)
+            body, version, _ = await snapshot(self.staged, base.size, None, self._read_base)
             # What is appended cannot be taken back, so damaged bytes must be refused before.
             digest = await trio.to_thread.run_sync(content_md5, body) if len(body) > MiB else content_md5(body)
             if self.staged.base is not base or not self._appends():
@@ -377,7 +386,9 @@ class Upload:
                 asked = True
                 await parts.learn_checksums(upload_id)
             else:
-                return [parts.done[step.number] for step in decision.steps], upload_id
+                done = [parts.done[step.number] for step in decision.steps]
+                check_base(self.staged, base_crc64_of(done, self.staged.base_size))
+                return done, upload_id
         return None
 
     async def _complete(

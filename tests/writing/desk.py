@@ -52,6 +52,7 @@ class Desk:
         self.limiter = trio.CapacityLimiter(self.options.parallel)
         self.space = Space(self.options.memory)
         self.saved: str | None = None
+        self.distrusted: list[Source] = []
         self.content = bytearray()
         self.staged: Staged
         self.upload: Upload
@@ -80,6 +81,7 @@ class Desk:
             self.staged,
             "k",
             read_base=read_base or self.read_base,
+            distrust=self.distrusted.append,
             save=save or self.save,
             options=self.options,
             limiter=self.limiter,

@@ -10,6 +10,7 @@ import trio
 
 from ossmount.server.faults import Fault
 from ossmount.wire.errors import (
+    IntegrityError,
     NoSuchKey,
     NoSuchUpload,
     PositionNotEqualToLength,
@@ -258,3 +259,41 @@ async def test_a_writer_that_never_stops_gives_one_version_or_another(desk: Desk
     assert len(body) == size
     assert len(set(bytes(body))) == 1
     assert result.version <= desk.staged.version
+
+
+# -- clean bytes that come damaged --
+
+
+@pytest.mark.parametrize("patch", [30 * PART, 30 * PART + 100, 31 * PART - 3], ids=["front", "middle", "end"])
+async def test_damaged_edges_of_a_part_do_not_become_the_object(desk: Desk, patch: int) -> None:
+    await desk.create(noise(64 * PART))
+    desk.write(patch, b"new")
+    desk.server.faults.add(Fault(operation="GetObject", corrupt=1000))
+
+    with pytest.raises(IntegrityError, match="clean bytes came with CRC-64"):
+        await desk.upload.finish(HEADERS, META)
+    assert asked(desk)["CompleteMultipartUpload"] == 0
+    assert desk.distrusted == [desk.staged.base]
+
+    await desk.finish()
+    assert asked(desk)["UploadPartCopy"] == 2
+    assert await desk.stray_uploads() == 0
+
+
+async def test_a_small_file_is_not_replaced_by_damaged_bytes(desk: Desk) -> None:
+    await desk.create(noise(1000))
+    desk.write(100, b"new")
+    good = desk.read_base
+    damaged = [True]
+
+    async def read_base(source: Source, start: int, stop: int) -> bytes:
+        data = await good(source, start, stop)
+        return bytes([data[0] ^ 1]) + data[1:] if damaged.pop() else data
+
+    desk.begin(read_base=read_base)
+    with pytest.raises(IntegrityError):
+        await desk.upload.finish(HEADERS, META)
+    assert asked(desk)["PutObject"] == 0
+
+    damaged.append(False)
+    await desk.finish()
