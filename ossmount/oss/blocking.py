@@ -161,8 +161,8 @@ class Blocking:
             return _come_out(self._runner, found)
 
         def call(*args: Any, **options: Any) -> Any:
-            given = [_go_in(value) for value in args]
-            named = {key: _go_in(value) for key, value in options.items()}
+            given = [_go_in(name, value) for value in args]
+            named = {key: _go_in(name, value) for key, value in options.items()}
             if inspect.iscoroutinefunction(found):
                 return _come_out(self._runner, self._runner.run(lambda: found(*given, **named)))
             return _come_out(self._runner, found(*given, **named))
@@ -174,12 +174,17 @@ class Blocking:
         return [name for name in dir(self.wrapped) if not name.startswith("_")]
 
 
-def _go_in(value: Any) -> Any:
-    """Return what the async client is to be given for *value*."""
+# What takes a body in pieces; elsewhere, what is gone through are keys, parts and the like.
+_STREAMING = frozenset({"put_object", "upload_stream"})
+
+
+def _go_in(method: str, value: Any) -> Any:
+    """Return what *method* of the async client is to be given for *value*."""
     if isinstance(value, Blocking):
         return value.wrapped
     if isinstance(value, Iterator):
-        return _Fed(value)
+        # A listing, say, must not be waited for by the thread that fetches it.
+        return _Fed(value) if method in _STREAMING else list(value)
     return value
 
 

@@ -53,6 +53,16 @@ def test_a_plain_script_can_do_everything(bucket: blocking.Blocking, client: blo
     assert client.statistics().requests["PutObject"] == 2
 
 
+def test_what_a_listing_finds_can_be_deleted(bucket: blocking.Blocking) -> None:
+    for number in range(3):
+        bucket.put_object(f"old/{number}", b"")
+
+    deleted = bucket.delete_multiple_objects(entry.key for entry in bucket.iter_objects("old/")).deleted
+
+    assert deleted == ("old/0", "old/1", "old/2")
+    assert not list(bucket.iter_objects())
+
+
 def test_errors_are_the_same(bucket: blocking.Blocking) -> None:
     with pytest.raises(NoSuchKey) as caught:
         bucket.get_object("none")
