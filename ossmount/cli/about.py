@@ -14,6 +14,7 @@ from .console import moment
 from .parameters import (
     OBJECT,
     Name,
+    Number,
     acl_type,
     attribute_options,
     condition_options,
@@ -319,7 +320,7 @@ def url(connection: Connection, name: Name, base: str) -> None:
 @parallel_option
 @click.option(
     "--days",
-    type=click.IntRange(1, MAX_RESTORE_DAYS),
+    type=Number(1, MAX_RESTORE_DAYS),
     default=1,
     show_default=True,
     metavar="N",

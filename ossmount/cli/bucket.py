@@ -11,7 +11,7 @@ import click
 from ..wire.limits import BUCKET_ACLS, REDUNDANCY_TYPES, STORAGE_CLASSES
 from .connection import Connection, ServiceGroup, connected, print_json, read_json
 from .console import amount, moment, stdout
-from .parameters import BUCKET, Name, Parsed, bucket_argument, json_option
+from .parameters import BUCKET, Name, Number, Parsed, bucket_argument, json_option
 from .running import one_line
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _lifecycle(
     return {"rules": [rule]}
 
 
-_days = click.IntRange(min=1)
+_days = Number(min=1)
 _configured(
     "lifecycle",
     """Show, set or remove the rules by which objects expire or move: JSON by default.
@@ -299,7 +299,7 @@ _configured(
         _several("--method", "allowed_methods", "METHOD", "What it may do: GET, PUT ...  Can be repeated."),
         _several("--header", "allowed_headers", "NAME", "Header that it may send.  Can be repeated."),
         _several("--expose", "expose_headers", "NAME", "Header that it may see.  Can be repeated."),
-        click.Option(["--max-age", "max_age_seconds"], type=click.IntRange(min=0), metavar="SECONDS"),
+        click.Option(["--max-age", "max_age_seconds"], type=Number(min=0), metavar="SECONDS"),
     ],
     plain=lambda **said: {
         "rules": [{name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}]

@@ -18,6 +18,7 @@ from .console import Failure, Interrupted, moment
 from .parameters import (
     PLACE,
     Name,
+    Number,
     attribute_options,
     condition_options,
     forbid_option,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("-r", "--recursive", is_flag=True, help="All keys, not only those up to the next slash.")
 @click.option("--versions", is_flag=True, help="All versions of all keys, with their ids, and delete markers.")
 @click.option("--start-after", default="", metavar="KEY", help="Only keys behind this one, in the order of bytes.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N of them.")
+@click.option("--limit", type=Number(min=1), metavar="N", help="At most N of them.")
 @json_option
 def ls(
     connection: Connection,

@@ -120,6 +120,13 @@ class Parsed(click.ParamType[Any]):
             self.fail(f"{value!r}: {exc}", param, ctx)
 
 
+class Number(click.IntRange):
+    """A whole number within limits."""
+
+    # What click says that something else is not.
+    name = "whole number"
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
@@ -178,7 +185,7 @@ process_option = click.option(
 acl_type = click.Choice(OBJECT_ACLS)
 parallel_option = click.option(
     "--parallel",
-    type=click.IntRange(1, MAX_PARALLEL),
+    type=Number(1, MAX_PARALLEL),
     default=5,
     show_default=True,
     metavar="N",

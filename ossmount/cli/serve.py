@@ -13,7 +13,7 @@ from ..server.asgi import ServeOptions, serve as run_server
 from ..server.faults import parse_faults
 from ..wire.credentials import Credentials
 from .console import Failure
-from .parameters import BUCKET, Parsed
+from .parameters import BUCKET, Number, Parsed
 
 if TYPE_CHECKING:
     from ..server.faults import Fault
@@ -31,7 +31,7 @@ def _faults(text: str) -> tuple[Fault, ...]:
     "--port",
     default=9000,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=Number(0, 65535),
     metavar="PORT",
     help="Port to listen on; 0: any free one.",
 )

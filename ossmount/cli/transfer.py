@@ -15,6 +15,7 @@ from .files import Stream, destination, is_special, reading, save
 from .parameters import (
     PLACE,
     Name,
+    Number,
     Parsed,
     attribute_options,
     check_recursive,
@@ -142,9 +143,7 @@ def put(
 )
 @click.argument("file", metavar="FILE|-")
 @object_argument
-@click.option(
-    "--position", type=click.IntRange(min=0), metavar="N", help="Only if the object is N bytes long.  [default: any]"
-)
+@click.option("--position", type=Number(min=0), metavar="N", help="Only if the object is N bytes long.  [default: any]")
 @attribute_options
 def append(
     connection: Connection, file: str, name: Name, position: int | None, headers: dict[str, str], meta: dict[str, str]

@@ -106,6 +106,7 @@ def test_what_names_no_object_is_told_how_to_write_it(
         (("get", "bucket/key", "file", "--part-size", "99KiB"), "102400 to 5368709120 are possible"),
         (("put", "-r", "/etc", "bucket", "--part-size", "6GiB"), "102400 to 5368709120 are possible"),
         (("get", "bucket/key", "file", "--parallel", "0"), "1<=x<=100"),
+        (("get", "bucket/key", "file", "--parallel", "many"), "'many' is not a valid whole number"),
         (("sign", "bucket/key", "--expires", "8d"), "604800"),
         (("sign", "bucket/key", "--expires", "soon"), "a duration such as"),
     ],
