@@ -56,8 +56,11 @@ async def test_whatever_fails_at_one_is_done_at_both_in_the_end(
         for fh in list(view.handles):
             await view.close(view.handles.pop(fh))
         assert await view.flush() == {"pending": 0, "failed": []}
-        if (verb, done) != ("InitiateMultipartUpload", True):  # nobody was told their ids
-            assert [each async for each in view.rooms.bucket.iter_multipart_uploads()] == []
+        left = [each async for each in view.rooms.bucket.iter_multipart_uploads()]
+        if verb == "InitiateMultipartUpload":
+            # Nobody was told the ids of some: of those done though refused, or begun as a write interrupted the upload.
+            left = [each for each in left if (await view.rooms.bucket.list_parts(each.key, each.upload_id)).parts]
+        assert left == []
     assert contents() == [tree.objects(), tree.objects()]
 
 
