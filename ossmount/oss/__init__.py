@@ -21,7 +21,7 @@ from ..wire.lifecycle import (
 from ..wire.website import Website
 from .bucket import Bucket
 from .checkpoints import CheckpointError
-from .client import Client, ClientOptions, ClientStatistics
+from .client import Client, ClientOptions
 from .cluster import Cluster, PartialWriteFailed, open_cluster
 from .credentials import (
     Anonymous,
@@ -37,6 +37,7 @@ from .image import ImageClient
 from .profiles import Profile
 from .regions import REGIONS, Region, find_region
 from .retry import RetryPolicy
+from .statistics import ClientStatistics
 from .sts import STS, sts_endpoint
 from .temporary import (
     AssumeRole,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         PartResult,
         UploadInfo,
     )
-    from .client import ClientStatistics
+    from .statistics import ClientStatistics
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -51,6 +51,7 @@ from .health import Health
 from .hurry import longest_silence
 from .listings import Entries
 from .retry import RetryPolicy
+from .statistics import ClientStatistics
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -106,33 +107,6 @@ class ClientOptions:
     signature: Version = "v4"
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     user_agent: str = "ossmount"
-
-
-@dataclass(frozen=True, slots=True)
-class ClientStatistics:
-    """What a client has done so far."""
-
-    requests: dict[str, int]
-    errors: dict[str, int]
-    retries: int
-    integrity_failures: int
-    bytes_sent: int
-    bytes_received: int
-    in_flight: int
-    waiting: int
-    connections_opened: int
-
-    @classmethod
-    def sum(cls, several: Iterable[ClientStatistics]) -> ClientStatistics:
-        """Return what several clients have done together."""
-        listed = list(several)
-        totals: dict[str, Any] = {each.name: sum(getattr(one, each.name) for one in listed) for each in fields(cls)[2:]}
-        requests: Counter[str] = Counter()
-        errors: Counter[str] = Counter()
-        for one in listed:
-            requests.update(one.requests)
-            errors.update(one.errors)
-        return cls(requests=dict(requests), errors=dict(errors), **totals)
 
 
 class Client:
@@ -327,8 +301,11 @@ class Client:
             attempt += 1
             credentials: Credentials | None = None
             lease = Lease(self._limiter)
-            # To wait for a place is not to wait for the service: it does not count.
-            await self._limiter.acquire_on_behalf_of(lease)
+            # To wait for a place is not to wait for the service: it does not count, and tells nothing of it.
+            with trio.move_on_after(longest_silence()) as waiting:
+                await self._limiter.acquire_on_behalf_of(lease)
+            if waiting.cancelled_caught:
+                raise TimedOut(f"{self.endpoint}: as many requests as may be are under way", sent=False)
             kept = False
             begun = trio.current_time()
             try:

@@ -33,10 +33,10 @@ from ..wire.errors import (
     TransportError,
 )
 from .bucket import Bucket
-from .client import ClientStatistics
 from .health import is_down
 from .hurry import hurried
 from .retry import RetryPolicy
+from .statistics import ClientStatistics
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -183,3 +183,18 @@ async def test_a_body_that_falls_silent_is_left_soon_as_well(autojump_clock: Clo
         assert trio.current_time() - begun == pytest.approx(3.0)
         assert not client.health.alive
         await opened.__aexit__(TimedOut, caught.value, None)
+
+
+async def test_who_waits_for_a_place_goes_elsewhere_and_the_busy_one_is_not_blamed(
+    cluster_of: Made, autojump_clock: Clock
+) -> None:
+    cluster = cluster_of(Slow(15.0, 200), Slow(0.0, 200))
+    busy, _ = cluster.members
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(busy.client.options.concurrency):
+            nursery.start_soon(busy.get_object, "k")
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await cluster.get_object("k"))[1] == b"body"
+        assert trio.current_time() - begun == pytest.approx(3.0)
+        assert cluster.is_alive(busy)
