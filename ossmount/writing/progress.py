@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ class UploadState:
             "key": self.key,
             "upload_id": self.upload_id,
             "unit": self.unit,
-            "parts": [list(astuple(part)) for part in self.parts],
+            "parts": [
+                [p.number, p.start, p.stop, p.etag, p.crc64, p.version, p.copied, p.base_crc64] for p in self.parts
+            ],
             "headers": self.headers,
             "meta": self.meta,
             "session": self.session,
