@@ -148,7 +148,7 @@ class Changes:
             return file.put
         key = self._inodes.key_of(node)
         data: dict[str, Any] = {"meta": patch, "headers": dict(headers or {}), "full": meta}
-        if node.kind is attrs.Kind.SYMLINK and node.source is not None and node.source.type == attrs.SYMLINK_TYPE:
+        if node.kind is attrs.Kind.SYMLINK and self._is_native(node):
             data["symlink"] = True
         last = self._last(key)
         if last is not None and not last.started and last.state is not State.DONE:
@@ -419,6 +419,7 @@ class Changes:
 
     @staticmethod
     def _is_native(node: Node) -> bool:
+        """Whether the link *node* is, or may be, a symlink of OSS."""
         return node.source is None or node.source.type == attrs.SYMLINK_TYPE
 
     @staticmethod

@@ -25,7 +25,7 @@ import cachetools
 import trio
 
 from ..oss import copying
-from ..wire.errors import AccessDenied, EntityTooLarge, NoSuchKey, PreconditionFailed, ServiceError
+from ..wire.errors import AccessDenied, EntityTooLarge, NoSuchKey, NotSymlink, PreconditionFailed, ServiceError
 from ..wire.metadata import carried
 from ..wire.models import CopyObjectResult, ObjectHead, ObjectSummary, Source, SymlinkResult
 from .groups import one_error
@@ -206,8 +206,7 @@ class Carrying:
 
     async def _update(self, bucket: Bucket, key: str, data: Mapping[str, Any]) -> Carried:
         """Change headers and user meta of *key*, and nothing else of it: all it has is sent again."""
-        if data.get("symlink"):
-            link = await bucket.get_symlink(key)
+        if data.get("symlink") and (link := await _symlink_at(bucket, key)) is not None:
             put = await bucket.put_symlink(key, link.target, meta=_patched(link.meta, data["meta"]))
             return Carried(Source(key, put.etag, 0, type=_SYMLINK), put.last_modified)
         for attempt in (1, 2, 3):
@@ -337,8 +336,7 @@ class Carrying:
         size: int = 0,
         storage_class: str = "",
     ) -> Carried:
-        if is_symlink:
-            link = await bucket.get_symlink(key)
+        if is_symlink and (link := await _symlink_at(bucket, key)) is not None:
             return await self._symlink(bucket, target, self._relink(target, link))
         plain = self._is_plain(key, etag)
         acl = await self.acl_of(key, etag, bucket)
@@ -394,6 +392,14 @@ class Carrying:
             log.info("%r has no ACL that could be read: %s", key, exc)
             return None
         return None if acl == "default" else acl
+
+
+async def _symlink_at(bucket: Bucket, key: str) -> SymlinkResult | None:
+    """Return the symlink *key*; None if it is an object, as links are whose text no symlink of OSS can hold."""
+    try:
+        return await bucket.get_symlink(key)
+    except NotSymlink:
+        return None
 
 
 async def _copy_onto_itself(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 
+from ossmount.fs.handles import AttributeChange
 from ossmount.server.faults import Fault
 from ossmount.server.threaded import ThreadedServer
 
@@ -69,3 +70,22 @@ async def test_what_one_of_two_has_got_is_renamed_and_removed_at_both(
         servers[1].faults.clear()
         assert await view.flush() == {"pending": 0, "failed": []}
     assert [sorted(each) for each in contents()] == [["new"], ["new"]]
+
+
+async def test_links_are_changed_and_renamed_while_they_are_made(world: World, bucket_contents: Any) -> None:
+    texts = {"native": "nowhere", "body": "/etc/passwd"}
+    for operation in ("PutSymlink", "PutObject"):
+        world.server.faults.add(Fault(operation=operation, delay=50))
+    async with world.mount() as view:
+        for name, text in texts.items():
+            await view.symlink(text, name)
+        with trio.fail_after(120):
+            while not (world.server.count("PutSymlink") and world.server.count("PutObject")):
+                await trio.lowlevel.checkpoint()
+        for name in texts:
+            await view.fs.setattr((await view.node(name)).ino, AttributeChange(uid=7))
+            await view.rename(name, f"{name}2")
+        world.server.faults.clear()
+        assert await view.flush() == {"pending": 0, "failed": []}
+        assert {(await view.stat(f"{name}2")).attributes.uid for name in texts} == {7}
+    assert bucket_contents() == {"native2": "nowhere", "body2": "/etc/passwd"}
