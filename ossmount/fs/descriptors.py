@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import trio
+
 from ..wire.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -54,11 +56,16 @@ class FileDescriptor:
         """
         if self.damage:
             raise IntegrityError(self.damage)
-        try:
-            return await self.file.read(fh, offset, size)
-        except IntegrityError as exc:
-            self.damage = str(exc)
-            raise
+        while True:
+            try:
+                return await self.file.read(fh, offset, size)
+            except trio.ClosedResourceError:
+                # Another read of this handle found that an upload or a rename has moved the clean bytes.
+                if self.file.rooms.reading.closed:
+                    raise
+            except IntegrityError as exc:
+                self.damage = str(exc)
+                raise
 
     async def write(self, offset: int, data: bytes) -> int:
         """Write; see pwrite(2)."""

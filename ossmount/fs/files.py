@@ -319,7 +319,7 @@ class OpenFile:
     def drop_upload(self) -> None:
         """Give up what has been uploaded: it has the wrong name, or is not wanted any more."""
         upload, self._upload = self._upload, None
-        if upload is not None and upload.has_begun:
+        if upload is not None:
             self.rooms.background.start(upload.abort)
 
     def _upload_ahead(self, staged: Staged) -> None:
@@ -408,7 +408,7 @@ class OpenFile:
         self.is_dirty = False
         if self.staged is not None:
             self.rooms.log.orphan(self.staged.id)
-        if self.put is not None and not self.put.started:
+        if self.put is None or not self.put.started:
             self.put = None
             self.drop_upload()
         if self.handles:

@@ -9,12 +9,14 @@ since nobody knows any more what became of its own.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..tree import attributes as attrs
 from ..tree.attributes import Kind
 from ..tree.inodes import Directory
 from ..tree.keys import Refusal, parent_of
+from ..tree.lookup import KindChanged
 from ..wire.errors import NoSuchKey
 from ..writing.intents import Intent, StagedRow, Verb
 
@@ -117,6 +119,9 @@ class Recovery:
             if node is None:  # copied and deleted already, and what came of it too
                 rooms.changes.take_up(intent, new_parent, [(parent, name), (new_parent, new_name)])
                 return
+        if not node.known and not intent.data.get("copied"):
+            with suppress(OSError, KindChanged):  # told to whoever looks at it
+                await rooms.lookup.attributes(node)
         node.remote = True
         rooms.inodes.move(node, new_parent, new_name)
         rooms.changes.take_up(intent, node, [(parent, name), (new_parent, new_name)])

@@ -45,9 +45,9 @@ class Renaming:
                 await rooms.listing.fill(target)
             elif node.is_directory:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), new_name.decode())
+        if not node.known:
+            await fs.opening.attributes(node)  # no answer counts while its name is being changed
         if not node.is_directory:
-            if not node.known:
-                await fs.opening.attributes(node)
             await fs.opening.check_restored(node)
 
         # From here on nothing awaits until the view has changed; what was true before the awaits is checked again.

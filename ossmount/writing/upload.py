@@ -444,14 +444,16 @@ class Upload:
         Raises:
             OSSError: The parts could not be deleted; they are forgotten all the same.
         """
+        self._finished = True
+        upload_id = self._parts.upload_id
+        if upload_id is None:
+            return  # `advance`, if it is beginning one, sees that
         for scope in self._advancing:
             scope.cancel()
-        upload_id = self._parts.upload_id
         # Before the request: the caller may go on with another upload of the same file meanwhile.
         self._forget()
-        if upload_id is not None:
-            with suppress(NoSuchUpload):
-                await self.bucket.abort_multipart_upload(self.key, upload_id)
+        with suppress(NoSuchUpload):
+            await self.bucket.abort_multipart_upload(self.key, upload_id)
 
     def _forget(self) -> None:
         self._parts.forget()

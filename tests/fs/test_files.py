@@ -257,3 +257,22 @@ async def test_fsync_waits_for_a_file_that_gets_another_name_meanwhile(world: Wo
                     await trio.lowlevel.checkpoint()
                 await view.rename("f", "g")
         await view.close(fh)
+
+
+async def test_nothing_is_left_of_a_file_that_is_removed_while_its_upload_begins(
+    world: World, oss2_bucket: Any
+) -> None:
+    async with world.mount(part_size=131_072) as view:
+        world.server.faults.add(Fault(operation="InitiateMultipartUpload", delay=0.3))
+        fh = await view.open("f", os.O_CREAT | os.O_WRONLY)
+        with trio.fail_after(120):
+            for offset in range(0, 600_000, 100_000):
+                await view.pwrite(fh, bytes(100_000), offset)
+            while not world.server.count("InitiateMultipartUpload"):
+                await trio.lowlevel.checkpoint()
+            await view.unlink("f")
+            await view.close(fh)
+            while not world.server.count("AbortMultipartUpload"):
+                await trio.lowlevel.checkpoint()
+    assert not oss2_bucket.list_multipart_uploads().upload_list
+    assert not list((world.places.state / "staging").glob("*.data"))
