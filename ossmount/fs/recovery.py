@@ -72,6 +72,10 @@ class Recovery:
                 await self._take_up_rename(intent)
             case Verb.MKDIR:
                 node = self._make(intent.key, intent.data["meta"])
+                if node.directory is not None and any(
+                    each.is_tree and each.key == intent.key for each in intent.blockers
+                ):
+                    node.directory.prefix = None  # what is in the bucket there is still to be moved away
                 self._take_up_node(intent, node)
             case Verb.SYMLINK:
                 node = self._make(intent.key, intent.data["meta"], kind=Kind.SYMLINK)

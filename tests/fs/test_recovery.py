@@ -134,3 +134,21 @@ async def test_a_file_where_a_directory_was_that_is_still_being_moved_is_there(w
         world.server.faults.clear()
         assert await view.flush() == {"pending": 0, "failed": []}
         assert await view.read("d") == b"new"
+
+
+async def test_a_directory_made_where_one_is_still_to_be_moved_is_empty(world: World) -> None:
+    async with world.mount() as view:
+        await view.mkdir("d")
+        await view.write("d/a", b"moved")
+        await view.flush()
+        world.server.faults.add(Fault(operation="CopyObject", count=None, status=500))
+        await view.rename("d", "e")
+        await view.mkdir("d")
+        view.crash()
+    async with world.mount() as view:
+        assert await view.ls("d") == set()
+        assert await view.read("e/a") == b"moved"
+        world.server.faults.clear()
+        assert await view.flush() == {"pending": 0, "failed": []}
+        assert await view.ls("d") == set()
+        await view.rmdir("d")
