@@ -59,6 +59,7 @@ class Changes:
         self._inodes = beliefs.inodes
         self._memory = memory
         self.orphans = orphans
+        self.unlogged: set[OpenFile] = set()  # closed, and their changes could not be logged then
         executor.observer = self
 
     # Changes

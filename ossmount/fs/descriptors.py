@@ -97,5 +97,8 @@ class FileDescriptor:
         try:
             if self.is_writer and self.file.writers == 1:
                 self.file.commit()
+        except OSError:
+            self.file.rooms.changes.unlogged.add(self.file)
+            raise
         finally:
             self.file.released(fh, writing=self.is_writer)

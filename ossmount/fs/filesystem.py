@@ -402,9 +402,17 @@ class FileSystem:
             raise failures[0]
 
     def commit_all(self) -> None:
-        """Log the changes of all files that are open."""
+        """Log the changes of all files that are open, and of those that could not be logged when they were closed.
+
+        Raises:
+            OSError: some still cannot.
+        """
         for descriptor in self.files.values():
             descriptor.commit()
+        unlogged = self.rooms.changes.unlogged
+        for file in list(unlogged):
+            file.commit()
+            unlogged.discard(file)
 
     # Parts
 

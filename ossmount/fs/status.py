@@ -57,7 +57,7 @@ class Status:
             "bucket": self._source,
             "endpoints": [_health(member.client) for member in rooms.bucket.members],
             "commit": self._commit,
-            "pending": executor.pending,
+            "pending": self.left(),
             "running": executor.running,
             "oldest_age": _age(executor.oldest),
             "staged_files": staging.files,
@@ -94,6 +94,7 @@ class Status:
     async def _see_through(self, progress: Progress) -> dict[str, Any]:
         rooms = self._fs.rooms
         rooms.executor.retry_failed()
+        self._fs.commit_all()
 
         async def report() -> None:
             while True:
@@ -104,7 +105,6 @@ class Status:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(report)
-            self._fs.commit_all()
             awaited = rooms.executor.live
             await rooms.executor.wait_all(awaited)
             nursery.cancel_scope.cancel()
@@ -122,7 +122,10 @@ class Status:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(stop_when_left)
-            self._fs.commit_all()
+            try:
+                self._fs.commit_all()
+            except OSError as exc:
+                log.error("left behind: %s", explain(exc))
             for failure in await self._fs.rooms.executor.wait_all():
                 log.error("left behind: %s", explain(failure))
             nursery.cancel_scope.cancel()
@@ -134,7 +137,8 @@ class Status:
 
     def left(self) -> int:
         """Count the changes that are not in the bucket."""
-        return len(self._fs.rooms.executor.live)
+        rooms = self._fs.rooms
+        return len(rooms.executor.live) + sum(file.is_dirty for file in rooms.changes.unlogged)
 
 
 def _health(client: Client) -> dict[str, Any]:
