@@ -76,11 +76,13 @@ class Reference:
                 return [("setxattr", path, "color", f"c{number}")]
             case "fsync" if kind == "file":
                 return [("fsync", path)]
+            case "rename" if kind is not None and path == other:
+                return []
             case "rename" if kind is not None and self.has_parent(other) and not other.startswith(path + "/"):
                 target = self.kind(other)
                 fits = target is None or (kind == "directory") == (target == "directory")
                 if fits and not (target == "directory" and self.holds(other)):
-                    return [] if path == other else [("rename", path, other)]
+                    return [("rename", path, other)]
         return None
 
 
