@@ -117,7 +117,8 @@ class Recovery:
             node = self._make(intent.key, {})
             node.known = False
             assert node.directory is not None
-            node.directory.prefix = intent.target if intent.data.get("copied") else intent.key
+            # What it is in may have been renamed as well, and not be copied yet.
+            node.directory.prefix = intent.target if intent.data.get("copied") else _below(parent, name) or intent.key
         elif node is None:
             node = await rooms.lookup.child(parent, name) or await rooms.lookup.child(new_parent, new_name)
             if node is None:  # copied and deleted already, and what came of it too
@@ -187,9 +188,7 @@ class Recovery:
             assert node.directory is not None
             child = node.directory.children.get(name)
             if child is None or child.directory is None:
-                above = node.directory.prefix
-                prefix = None if above is None else f"{above}{name.decode()}/"
-                child = self._new(node, name, Kind.DIRECTORY, Directory(prefix))
+                child = self._new(node, name, Kind.DIRECTORY, Directory(_below(node, name)))
             node = child
         return node
 
@@ -216,3 +215,9 @@ class Recovery:
         node = rooms.inodes.make(parent, name, made, directory=directory)
         node.meta, node.headers = {}, {}
         return node
+
+
+def _below(parent: Node, name: bytes) -> str | None:
+    """Return where in the bucket the directory *name* of *parent* is, if it is there."""
+    above = parent.directory.prefix if parent.directory is not None else None
+    return None if above is None else f"{above}{name.decode()}/"

@@ -152,3 +152,22 @@ async def test_a_directory_made_where_one_is_still_to_be_moved_is_empty(world: W
         assert await view.flush() == {"pending": 0, "failed": []}
         assert await view.ls("d") == set()
         await view.rmdir("d")
+
+
+async def test_what_was_moved_out_of_a_directory_that_was_being_renamed_is_found(
+    world: World, oss2_bucket: Any
+) -> None:
+    oss2_bucket.put_object("d/sub/b", b"bytes")
+    world.server.faults.add(AWAY)
+    world.server.faults.add(Fault(operation="CopyObject", count=None, status=500))
+    async with world.mount() as view:
+        await view.chmod("d", 0o700)
+        await view.rename("d", "e")
+        await view.rename("e/sub", "moved")
+        view.crash()
+    async with world.mount() as view:
+        assert await view.read("moved/b") == b"bytes"
+        world.server.faults.clear()
+        assert await view.flush() == {"pending": 0, "failed": []}
+        assert await view.read("moved/b") == b"bytes"
+    assert [each.key for each in oss2_bucket.list_objects().object_list if each.key.endswith("b")] == ["moved/b"]
