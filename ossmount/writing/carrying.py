@@ -363,18 +363,18 @@ class Carrying:
         if not self._keep_acl or self._is_plain(key, etag):
             return None
         bucket = bucket or self._bucket
-        if (question := self._asking.get((key, etag, bucket))) is not None:
+        asked = key, etag, bucket
+        while (question := self._asking.get(asked)) is not None:
             await question.ended.wait()
             if question.answered:
                 return question.acl
-        question = self._asking[key, etag, bucket] = _Question()
+        question = self._asking[asked] = _Question()
         try:
             question.acl = await self._ask_acl(key, bucket)
             question.answered = True
         finally:
+            del self._asking[asked]
             question.ended.set()
-            if self._asking.get((key, etag, bucket)) is question:
-                del self._asking[key, etag, bucket]
         return question.acl
 
     async def _ask_acl(self, key: str, bucket: Bucket) -> str | None:

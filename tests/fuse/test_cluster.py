@@ -30,20 +30,27 @@ def second(oss_process: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
             each.close()
 
 
+@pytest.fixture
+def other(second: Callable[..., Any], bucket: oss2.Bucket, oss2_session: oss2.Session) -> tuple[Any, oss2.Bucket]:
+    """Another server, with a bucket that is called the same."""
+    server = second()
+    made = oss2.Bucket(bucket.auth, server.url, bucket.bucket_name, region="cn-hangzhou", session=oss2_session)
+    made.create_bucket()
+    return server, made
+
+
 @pytest.mark.parametrize("schedule", ["roundRobin", "masterSlave"])
 def test_reading_goes_on_when_an_endpoint_dies_and_writing_when_it_is_back(
     mounted: Callable[..., Mount],
     oss_process: Any,
     bucket: oss2.Bucket,
-    oss2_session: oss2.Session,
     second: Callable[..., Any],
+    other: tuple[Any, oss2.Bucket],
     schedule: str,
 ) -> None:
-    server = second()
-    other = oss2.Bucket(bucket.auth, server.url, bucket.bucket_name, region="cn-hangzhou", session=oss2_session)
-    other.create_bucket()
+    server, elsewhere = other
     large = os.urandom(24 << 20)
-    for each in (bucket, other):
+    for each in (bucket, elsewhere):
         each.put_object("large", large)
         for number in range(20):
             each.put_object(f"d/{number}", str(number))
@@ -72,7 +79,7 @@ def test_reading_goes_on_when_an_endpoint_dies_and_writing_when_it_is_back(
 
     server = second(server.port)
     mount.flush()
-    for each in (bucket, other):
+    for each in (bucket, elsewhere):
         assert each.get_object("d/renamed").read() == b"written meanwhile"
         assert not each.object_exists("d/new")
     assert [each["state"] for each in mount.status()["endpoints"]] == ["alive", "alive"]
@@ -83,14 +90,11 @@ def test_reading_goes_on_when_an_endpoint_falls_silent(
     mounted: Callable[..., Mount],
     oss_process: Any,
     bucket: oss2.Bucket,
-    oss2_session: oss2.Session,
-    second: Callable[..., Any],
+    other: tuple[Any, oss2.Bucket],
 ) -> None:
-    server = second()
-    other = oss2.Bucket(bucket.auth, server.url, bucket.bucket_name, region="cn-hangzhou", session=oss2_session)
-    other.create_bucket()
+    server, elsewhere = other
     large = os.urandom(8 << 20)
-    for each in (bucket, other):
+    for each in (bucket, elsewhere):
         each.put_object("d/large", large)
     mount = mounted("--endpoint", server.url, "--endpoint", oss_process.url, "--ttl", "0", "--failover-after", "1s")
     # A process that is stopped has its connections accepted by the kernel, and never answers.
@@ -105,4 +109,4 @@ def test_reading_goes_on_when_an_endpoint_falls_silent(
         server.process.send_signal(signal.SIGCONT)
     (mount.place / "new").write_text("for both")
     mount.umount()
-    assert [each.get_object("new").read() for each in (bucket, other)] == [b"for both"] * 2
+    assert [each.get_object("new").read() for each in (bucket, elsewhere)] == [b"for both"] * 2
